@@ -1,0 +1,79 @@
+# One command per need. Without arguments, `make` lists them.
+#
+#   VENV=/some/venv   use that environment as it is, instead of making .venv
+#   PYTHON=python3.12 the interpreter that .venv is made from
+
+PYTHON  ?= python3
+PROFILE ?= quick
+WORKERS ?= 2
+N       ?= 3
+
+ifdef VENV
+ENV   := $(VENV)
+READY :=
+else
+ENV   := .venv
+READY := .venv/.installed
+endif
+
+BIN := $(ENV)/bin
+export FBU_HOME ?= $(CURDIR)/.fbu
+
+BOOK := --profile $(PROFILE) --workers $(WORKERS)
+BOOK += $(if $(ONLY),--only $(ONLY)) $(if $(DRY),--dry-run) $(if $(SOURCE),--source $(SOURCE))
+BOOK += $(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(SEEDS),--seeds $(SEEDS))
+
+TESTS    = $(wildcard tests)
+DOCTESTS = fbu
+NBVAL    = $(wildcard notebooks)
+COVERAGE ?= 90
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lint bench verify-ledger clean
+
+help:
+	@echo "make book           train what the notebooks ask for, run them and build the pages"
+	@echo "                    [PROFILE=quick|demo|full|paper] [ONLY=clef] [DRY=1] [WORKERS=2]"
+	@echo "                    [SOURCE=twin|real|open] [DATA_ROOT=folder] [SEEDS=3]"
+	@echo "make test           unit tests, doctests and notebooks, with coverage"
+	@echo "make lint           ruff and mypy"
+	@echo "make bench          speed and memory against straightforward code"
+	@echo "make verify-ledger  run N random rows of the reference results again [N=3]"
+	@echo "make clean          delete pages and test leftovers; keeps .venv and the trained runs in .fbu"
+
+book: $(READY)
+	@echo "book: profile $(PROFILE), environment $(ENV), runs kept in $(FBU_HOME)"
+	@$(BIN)/python -m fbu.book build $(BOOK)
+
+# One pytest call, so that its last line counts everything. Two workers; a notebook stays on one of them.
+# Notebooks run in kernels of their own, and a module's cells in order, hence loadscope.
+test: $(READY)
+	@echo "test: unit tests, doctests and notebooks (quick), environment $(ENV)"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --doctest-modules --nbval-lax \
+	    --cov=fbu --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE) $(DOCTESTS) $(TESTS) $(NBVAL)
+
+lint: $(READY)
+	@echo "lint: ruff and mypy, environment $(ENV)"
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m mypy
+
+bench: $(READY)
+	@echo "bench: losses, renderer, input path and training step, environment $(ENV)"
+	@$(BIN)/python -m benchmarks
+
+verify-ledger: $(READY)
+	@echo "verify-ledger: $(N) random rows of the reference results are trained again, environment $(ENV)"
+	@$(BIN)/fbu ledger verify -n $(N)
+
+clean:
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .coverage*
+
+# The stamp is younger than pyproject.toml only after a whole installation, so an interrupted one is repeated.
+.venv/.installed: pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) here; name a Python >= 3.11, e.g. make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $$($(PYTHON) --version) is too old; name a Python >= 3.11, e.g. make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: $(PYTHON) lacks its venv module; install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "installing into .venv (PyTorch is the large part; a few minutes, once)"
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[book,test]"
+	@touch $@

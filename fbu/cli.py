@@ -1,0 +1,230 @@
+"""Command line: ``fbu run``, ``fbu ledger``, ``fbu data``, ``fbu claims``, ``fbu info``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table as RichTable
+
+from fbu.config import use_data_root
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fbu.recipes import Recipe
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Text-driven facial behaviour understanding.")
+ledger_app = typer.Typer(no_args_is_help=True, help="Reference results.")
+data_app = typer.Typer(no_args_is_help=True, help="Datasets.")
+app.add_typer(ledger_app, name="ledger")
+app.add_typer(data_app, name="data")
+console = Console()
+
+TableOption = Annotated[str | None, typer.Option("--table", help="table or figure, e.g. clef.table7_ablation")]
+ProfileOption = Annotated[str, typer.Option(help="quick, demo, full or paper")]
+SourceOption = Annotated[str, typer.Option(help="twin, open or real")]
+SeedsOption = Annotated[int | None, typer.Option(help="number of seeds; default: the profile's")]
+RootOption = Annotated[Path | None, typer.Option(help="folder of your datasets; default: $FBU_DATA")]
+
+
+class Bars:
+    """One bar over all recipes and one for each that is running."""
+
+    def __init__(self, total: int) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._all = self._bars.add_task("recipes", total=total)
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Bars:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, recipe: Recipe, step: int, steps: int) -> None:
+        """Report a step of a recipe; ``step == steps`` ends it."""
+        key = recipe.key()
+        if key not in self._tasks:
+            self._tasks[key] = self._bars.add_task(f"  {recipe.task} seed {recipe.seed}", total=steps)
+        if step >= steps and steps == 1:
+            self._bars.remove_task(self._tasks.pop(key))
+            self._bars.advance(self._all)
+        else:
+            self._bars.update(self._tasks[key], completed=step, total=steps)
+
+
+def show(frame: pd.DataFrame, title: str = "") -> None:
+    """Print a frame as a table."""
+    table = RichTable(*map(str, frame.columns), title=title or None)
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{v:.2f}" if isinstance(v, float) else str(v) for v in row))
+    console.print(table)
+
+
+def _table(name: str, profile: str, source: str, seeds: int | None) -> Any:
+    from fbu import experiments
+
+    return experiments.table(name, profile=profile, source=source, seeds=seeds)
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path | None, typer.Argument(help="recipe as JSON")] = None,
+    table: TableOption = None,
+    profile: ProfileOption = "quick",
+    source: SourceOption = "twin",
+    seeds: SeedsOption = None,
+    workers: Annotated[int, typer.Option(help="recipes at a time")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    data_root: RootOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print recipes, time and memory only")] = False,
+) -> None:
+    """Train and score a recipe, or every recipe of a table; what is there already is not run again."""
+    from fbu.recipes import Recipe
+    from fbu.runs import plan, run_all
+
+    use_data_root(data_root)
+    if (recipe is None) == (table is None):
+        raise typer.BadParameter("give a recipe file or --table, one of the two")
+    if recipe is not None:
+        recipes = [Recipe.model_validate_json(_read(recipe))]
+    else:
+        recipes = _table(str(table), profile, source, seeds).recipes()
+    todo = plan(recipes)
+    if dry_run:
+        show(todo)
+        left = todo[~todo["done"]]
+        console.print(
+            f"{len(left)} of {len(todo)} recipes to run, about {left['seconds'].sum() / 60 / workers:.0f} minutes with "
+            f"{workers} at a time, {left['memory_mb'].max() * workers if len(left) else 0:.0f} MB"
+        )
+        return
+    with Bars(int((~todo["done"]).sum())) as bars:
+        runs = run_all(recipes, workers=workers, device=device, progress=bars)
+    for done in runs:
+        console.print(str(done.folder), done.metrics["test"], highlight=False)
+
+
+def _read(path: Path) -> str:
+    from fbu.errors import DataError
+
+    if not path.is_file():
+        raise DataError(f"{path}: no such recipe file")
+    return path.read_text()
+
+
+@ledger_app.command("add")
+def ledger_add(
+    table: TableOption = None,
+    profile: ProfileOption = "demo",
+    source: SourceOption = "twin",
+    seeds: SeedsOption = None,
+    data_root: RootOption = None,
+) -> None:
+    """Write the finished runs of a table into the ledger."""
+    from fbu import ledger
+
+    use_data_root(data_root)
+    if table is None:
+        raise typer.BadParameter("give --table, e.g. clef.table7_ablation")
+    done = _table(table, profile, source, seeds).done()
+    console.print(f"{ledger.add(done)} rows into {ledger.ledger_file(profile)}")
+
+
+@ledger_app.command("verify")
+def ledger_verify(
+    n: Annotated[int, typer.Option("-n", help="how many random rows")] = 3,
+    profile: ProfileOption = "demo",
+    seed: Annotated[int | None, typer.Option(help="seed of the choice")] = None,
+    data_root: RootOption = None,
+) -> None:
+    """Run random ledger rows again and compare; exit 1 when one fails."""
+    from fbu import ledger
+
+    use_data_root(data_root)
+    result = ledger.verify(n, profile=profile, seed=seed)
+    show(result.frame)
+    console.print(str(result))
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+@data_app.command("list")
+def data_list(names: Annotated[bool, typer.Option("--names", help="names only")] = False) -> None:
+    """List the datasets that have an adapter."""
+    from fbu import data
+
+    for name in data.names():
+        manifest = data.load_manifest(name)
+        print(name if names else f"{name:20} {manifest.title}")
+
+
+@data_app.command("twin")
+def data_twin(
+    name: str,
+    root: Annotated[Path, typer.Option(help="folder to write NAME into")],
+    size: Annotated[str, typer.Option(help="quick, demo or full")] = "quick",
+    seed: int = 0,
+    image_size: Annotated[int | None, typer.Option(help="side of the pictures; default: 64, full 224")] = None,
+) -> None:
+    """Write a synthetic twin of a dataset, in the owner's layout."""
+    from fbu import data
+
+    console.print(str(data.write_twin(name, root, size=size, seed=seed, image_size=image_size)))
+
+
+@app.command()
+def claims() -> None:
+    """List the claims that the papers' own tables contradict."""
+    from fbu.claims import contradicted
+
+    show(contradicted())
+
+
+@app.command()
+def info() -> None:
+    """Say what is installed, where things lie and how far the ledger is from the code."""
+    import torch
+
+    import fbu
+    from fbu import config, ledger
+    from fbu.runs import commit, machine
+
+    console.print(f"fbu {fbu.__version__} ({commit()}), Python {sys.version.split()[0]}, torch {torch.__version__}")
+    console.print(f"machine: {machine()}")
+    console.print(f"FBU_HOME: {config.home()}\nFBU_DATA: {config.data_root() or 'not set: twins only'}")
+    for profile in ("quick", "demo", "full"):
+        rows, old = len(ledger.read(profile)), ledger.stale(profile)
+        console.print(f"ledger {profile}: {rows} rows" + (f"; older than the code: {', '.join(old)}" if old else ""))
+
+
+def main() -> None:
+    """Entry point: errors about the input are one line, not a traceback."""
+    from pydantic import ValidationError
+
+    try:
+        app()
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or error.title
+        console.print(f"[red]error:[/red] {where}: {first['msg']}")
+        sys.exit(2)
+    except ValueError as error:
+        console.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What loading gives: pictures, one row of facts per picture, and the names of the classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """One split of a dataset.
+
+    Attributes:
+        name: dataset.
+        split: ``train``, ``val`` or ``test``.
+        source: ``twin``, ``real`` or ``open``.
+        images: uint8 ``[N, 3, S, S]``, memory-mapped, read only.
+        records: N rows, index 0 .. N-1: sample, path, subject, then expression and/or AU columns (1, 0, -1 =
+            not coded), activity and frame where the dataset has them, fold; a twin's truth as ``true_*``.
+        labels: class names in the order of the files, or "AU1", "AU2", ... as papers print them.
+        kind: ``expression`` or ``au``.
+        fingerprint: of the whole dataset's labels and files.
+        skipped: reason -> rows of the whole dataset that were left out.
+        fold: block that is tested, None without folds.
+        protocol: name, if one was asked for.
+    """
+
+    name: str
+    split: str
+    source: str
+    images: np.ndarray
+    records: pd.DataFrame
+    labels: tuple[str, ...]
+    kind: Literal["expression", "au"]
+    fingerprint: str
+    skipped: dict[str, int] = field(default_factory=dict)
+    fold: int | None = None
+    protocol: str | None = None
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.records)
+
+    @cached_property
+    def targets(self) -> np.ndarray:
+        """Class indices, int64 ``[N]``; or action units, int8 ``[N, A]`` with -1 where not coded."""
+        if self.kind == "au":
+            return self.records[list(self.labels)].to_numpy(np.int8)
+        place = {name: i for i, name in enumerate(self.labels)}
+        return self.records["expression"].map(place).to_numpy(np.int64)
+
+    def counts(self) -> pd.DataFrame:
+        """Pictures and subjects per class (action units: where present), rows in the order of ``labels``."""
+        rows = []
+        for i, name in enumerate(self.labels):
+            on = self.targets[:, i] == 1 if self.kind == "au" else self.targets == i
+            rows.append(
+                {"label": name, "pictures": int(on.sum()), "subjects": self.records["subject"][on].nunique()}
+            )
+        return pd.DataFrame(rows).set_index("label")
+
+    def describe(self) -> str:
+        """Two lines: size and people, then pictures per class."""
+        fold = "" if self.fold is None else f", fold {self.fold}"
+        side = self.images.shape[-1]
+        left_out = ", ".join(f"{n} {reason}" for reason, n in self.skipped.items()) or "nothing"
+        head = f"{self.name} {self.split} ({self.source}{fold}): {len(self)} pictures of {side} px"
+        people = self.records["subject"].nunique()
+        per_class = ", ".join(f"{name} {n}" for name, n in self.counts()["pictures"].items())
+        return f"{head}, {people} subjects; left out of the whole set: {left_out}\n{per_class}"

@@ -1,0 +1,78 @@
+"""What lies behind the face: background, hair behind the head, neck, clothes, ears."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fbu.data.faces.coefficients import Coefficients, Numbers
+from fbu.data.faces.head import Head
+from fbu.data.faces.identity import SHOWS_EARS, STYLES
+from fbu.data.faces.pixels import over, soft
+from fbu.data.faces.tables import Tables
+
+
+def background(face: Coefficients, tables: Tables) -> Tensor:
+    """Blurred colours [B, 3, N] in linear light."""
+    return (tables.cubic @ face.background @ tables.cubic.T).flatten(2)
+
+
+def _rows(head: Head, size: int, low: float, high: float) -> slice:
+    """Pixels of the picture's rows that can hold heights low .. high in any face."""
+    ends = head.y.unflatten(1, (size, size))[:, :, [0, -1]]
+    first, last = (ends.amax((0, 2)) < low).sum(), (ends.amin((0, 2)) < high).sum()
+    return slice(int(first) * size, int(last) * size)
+
+
+def draw_neck(face: Coefficients, n: Numbers, head: Head, picture: Tensor, pixel: float) -> None:
+    """Neck and clothes, in place."""
+    size = int(picture.shape[2] ** 0.5)
+    part = _rows(head, size, 0.42, 9.0)
+    x, y, r = head.x[:, part], head.y[:, part], head.r[:, part]
+    a = x.abs()
+    light = x * n["side_light"] + n["flat_light"]
+    half = (y - 1.05).clamp_(0).mul_(0.25).add_(n["neck_w"])
+    neck = soft(half - a, pixel * 1.5) * soft(y - 0.5, 0.1)
+    round_ = 1 - (a * 2.5).square_().clamp_(max=0.6)
+    shade = (light * (0.42 + (r - 1).clamp_(0, 0.35)) * round_).clamp_(0)
+    over(picture[:, :, part], face.colour["skin"] * shade[:, None], neck)
+    collar = y - 1.19 + 0.06 * (1 - 9 * (a - 0.4).square_()).clamp_(0) - 0.10 * a
+    over(picture[:, :, part], face.colour["cloth"] * (light * 0.8).clamp_(0)[:, None], soft(collar, pixel * 1.5))
+
+
+def _ear(n: Numbers, head: Head, rows: Tensor | slice, part: slice) -> tuple[Tensor, Tensor]:
+    """Shade [B, M] and signed distance from the edge of both ears, at their places on the turned head."""
+    x, xn, yn = head.x[rows, part], head.xn[rows, part], head.yn[rows, part]
+    side = xn.sign()
+    ex, ey = (xn - side * n["r00"][rows] + 0.15 * n["r02"][rows]) * side, yn - 0.02
+    e = (ex * (1 / 0.115)).square() + ((ey + 0.25 * ex) * (1 / 0.20)).square_()
+    light = x * n["side_light"][rows] + n["flat_light"][rows]
+    return light * (0.44 + 0.6 * (e - 0.35).abs_()).clamp_(max=0.85), (1 - e) * 0.09
+
+
+def _ear_colour(face: Coefficients, rows: Tensor | slice, shade: Tensor) -> Tensor:
+    tint = torch.tensor([1, 0.86, 0.86], device=shade.device)[:, None]
+    return face.colour["skin"][rows] * tint * shade[:, None]
+
+
+def draw_ears(face: Coefficients, n: Numbers, head: Head, picture: Tensor, pixel: float) -> None:
+    """Ears behind the face, in place: a turned head hides the far one."""
+    part = _rows(head, int(picture.shape[2] ** 0.5), -0.30, 0.36)
+    everyone = slice(None)
+    shade, inside = _ear(n, head, everyone, part)
+    over(picture[:, :, part], _ear_colour(face, everyone, shade), soft(inside, pixel * 1.5))
+
+
+def draw_near_ear(face: Coefficients, n: Numbers, head: Head, picture: Tensor, pixel: float) -> None:
+    """The near ear of turned heads, before face and hair, in place; long hair covers it."""
+    bare = torch.tensor([style in SHOWS_EARS for style in STYLES], device=picture.device)
+    turn, style = n["r02"][:, 0], n["style"][:, 0].long()
+    rows = ((turn.abs() > 0.10) & bare[style]).nonzero()[:, 0]
+    if not len(rows):
+        return
+    part = _rows(head, int(picture.shape[2] ** 0.5), -0.30, 0.36)
+    shade, inside = _ear(n, head, rows, part)
+    near = (head.xn[rows, part] * turn[rows, None] < 0) * ((turn[rows, None].abs() - 0.10) * 8).clamp_(0, 1)
+    window = picture[rows]
+    over(window[:, :, part], _ear_colour(face, rows, shade), soft(inside, pixel * 1.5) * near)
+    picture[rows] = window

@@ -1,0 +1,85 @@
+"""Per-pixel building blocks: windows of pixels, antialiased steps, compositing, table look-up.
+
+A plane is [B, N]: N pixels of each of B faces, in rows of the picture or as listed by a `Pixels` window; a
+picture is [B, 3, N]. Functions ending in an underscore, and arguments said to be "used up", change in place.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Pixels:
+    """A list of pixels per face, of equal length: only there is fine detail computed.
+
+    Faces with fewer pixels repeat one of theirs; as no pixel depends on another, the repeats agree.
+    """
+
+    def __init__(self, mask: Tensor) -> None:
+        """List where `mask` [B, N] is true (a face without any gets its first pixel)."""
+        rows, columns = mask.shape
+        count = mask.sum(1)
+        at = mask.flatten().nonzero()[:, 0]
+        longest = int(count.max())
+        if longest == 0:
+            self.at = torch.zeros(rows, 1, dtype=torch.int64, device=mask.device)
+            return
+        first = count.cumsum(0) - count
+        step = torch.arange(longest, device=mask.device)
+        slot = (first[:, None] + torch.minimum(step, count[:, None] - 1)).clamp_(0, len(at) - 1)
+        own = at[slot] - torch.arange(rows, device=mask.device)[:, None] * columns
+        self.at = torch.where(count[:, None] > 0, own, 0)
+
+    @classmethod
+    def shared(cls, mask: Tensor) -> Pixels:
+        """The same list for all faces: where `mask` [B, N] is true for any of them."""
+        window = cls.__new__(cls)
+        at = mask.any(0).nonzero()[:, 0]
+        at = at if len(at) else torch.zeros(1, dtype=torch.int64, device=mask.device)
+        window.at = at.expand(len(mask), -1)
+        return window
+
+    def _index(self, plane: Tensor) -> Tensor:
+        return self.at if plane.dim() == 2 else self.at[:, None].expand(-1, plane.shape[1], -1)
+
+    def get(self, plane: Tensor) -> Tensor:
+        """The listed pixels [B, M] (or [B, 3, M]) of a plane or picture."""
+        return plane.gather(-1, self._index(plane))
+
+    def put(self, plane: Tensor, values: Tensor) -> None:
+        """Write listed pixels back into a contiguous plane or picture."""
+        plane.scatter_(-1, self._index(plane), values)
+
+
+def soft(distance: Tensor, width: float) -> Tensor:
+    """Antialiased step: 0 below -width / 2, 1 above width / 2; `distance` is used up."""
+    return distance.mul_(1 / width).add_(0.5).clamp_(0, 1)
+
+
+def dot(*terms: tuple[Tensor, Tensor]) -> Tensor:
+    """Sum of products."""
+    total = terms[0][0] * terms[0][1]
+    for first, second in terms[1:]:
+        total.addcmul_(first, second)
+    return total
+
+
+def over(picture: Tensor, colour: Tensor, opacity: Tensor) -> None:
+    """Composite a colour [B, 3, 1] or a picture [B, 3, N] over `picture`, in place."""
+    picture.lerp_(colour.expand_as(picture), opacity[:, None])
+
+
+def look_up(table: Tensor, u: Tensor, v: Tensor, half_u: float, half_v: float) -> tuple[Tensor, ...]:
+    """Bilinear look-up in tables [B, C, h, w] at (u, v) [B, N]: C planes [B, N]."""
+    where = torch.empty(len(u), 1, u.shape[1], 2, device=u.device)
+    torch.mul(u, 1 / half_u, out=where[:, 0, :, 0])
+    torch.mul(v, 1 / half_v, out=where[:, 0, :, 1])
+    found = F.grid_sample(table, where, padding_mode="border", align_corners=False)
+    return found[:, :, 0].unbind(1)
+
+
+def bump(x: Tensor) -> Tensor:
+    """A cheap Gaussian of x = (distance / width)**2, zero from x = 2.5."""
+    return (1 - 0.4 * x).clamp_(0).square_()

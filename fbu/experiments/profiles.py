@@ -1,0 +1,153 @@
+"""Profiles: how large and how long everything is, and what stands in for published weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fbu.data.transforms import Augment
+from fbu.models.towers import TOWERS
+from fbu.recipes import DataSpec, EncoderSpec, OptimSpec, Recipe
+
+# Files of published weights, under FBU_DATA/weights (profile paper).
+FARL_FILE = "FaRL-Base-Patch16-LAIONFace20M-ep64.pth"
+
+
+class Profile(BaseModel):
+    """Size and length of every training of a profile."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["quick", "demo", "full", "paper"]
+    size: Literal["quick", "demo", "full"] = Field(description="size of the twins")
+    image_size: int
+    encoder: str
+    seeds: int
+    threads: int
+    precision: Literal["no", "bf16"] = "no"
+    tower_images: int = Field(description="pictures seen in the pre-training of a stand-in tower")
+    tower_lr: float
+    pretrain_images: int
+    pretrain_lr: float
+    twin_images: int = Field(description="pictures seen in fine-tuning on a twin or a real set")
+    open_images: int = Field(description="pictures seen in fine-tuning on open photographs")
+    finetune_lr: float
+
+    def finetune_images(self, source: str) -> int:
+        """Length of a fine-tuning in pictures seen."""
+        return self.open_images if source == "open" else self.twin_images
+
+    def encoder_for(self, weights: str) -> EncoderSpec:
+        """Encoder with published weights in ``paper``, without in the others (they start from a tower's run)."""
+        if self.name != "paper":
+            return EncoderSpec(name=self.encoder)
+        if weights == "CLIP":
+            return EncoderSpec(name=self.encoder, pretrained="openai")
+        return EncoderSpec(name=self.encoder, checkpoint=FARL_FILE)
+
+
+PROFILES = {
+    p.name: p
+    for p in (
+        Profile(
+            name="quick",
+            size="quick",
+            image_size=64,
+            encoder="fbu-tiny",
+            seeds=1,
+            threads=1,
+            tower_images=16_000,
+            tower_lr=2e-3,
+            pretrain_images=3_200,
+            pretrain_lr=5e-4,
+            twin_images=3_200,
+            open_images=3_200,
+            finetune_lr=1e-3,
+        ),
+        Profile(
+            name="demo",
+            size="demo",
+            image_size=64,
+            encoder="fbu-tiny",
+            seeds=3,
+            threads=1,
+            tower_images=600_000,
+            tower_lr=2e-3,
+            pretrain_images=20_000,
+            pretrain_lr=5e-4,
+            twin_images=20_000,
+            open_images=60_000,
+            finetune_lr=1e-3,
+        ),
+        Profile(
+            name="full",
+            size="full",
+            image_size=224,
+            encoder="ViT-B-16",
+            seeds=3,
+            threads=4,
+            precision="bf16",
+            tower_images=3_000_000,
+            tower_lr=5e-4,
+            pretrain_images=100_000,
+            pretrain_lr=5e-5,
+            twin_images=100_000,
+            open_images=100_000,
+            finetune_lr=1e-4,
+        ),
+        Profile(
+            name="paper",
+            size="full",
+            image_size=224,
+            encoder="ViT-B-16-quickgelu",
+            seeds=3,
+            threads=4,
+            precision="bf16",
+            tower_images=1,
+            tower_lr=1e-4,
+            pretrain_images=1,
+            pretrain_lr=1e-5,
+            twin_images=1,
+            open_images=1,
+            finetune_lr=2e-4,
+        ),
+    )
+}
+
+
+def profile_named(name: str) -> Profile:
+    """A profile by name; ValueError with the known names otherwise."""
+    if name not in PROFILES:
+        raise ValueError(f"profile {name!r} is unknown; known: {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+def source_of(dataset: str, source: str | Mapping[str, str]) -> Literal["twin", "open", "real"]:
+    """Source of one dataset: its own entry of a mapping, else the common one; what is not open falls to its twin."""
+    chosen = source.get(dataset, "twin") if not isinstance(source, str) else source
+    if chosen == "open" and dataset != "facial_expressions":
+        return "twin"
+    if chosen not in ("twin", "open", "real"):
+        raise ValueError(f"source of {dataset} is {chosen!r}; use twin, open or real")
+    return chosen  # type: ignore[return-value]
+
+
+def tower(weights: str, p: Profile) -> Recipe | None:
+    """Recipe of the stand-in for published weights ("CLIP", "FaRL"); None in ``paper``, which loads them."""
+    if p.name == "paper":
+        return None
+    if weights not in TOWERS:
+        raise ValueError(f"no stand-in tower {weights!r}; known: {', '.join(TOWERS)}")
+    return Recipe(
+        task="towers.contrast",
+        data=DataSpec(name="tower", size=p.size, image_size=p.image_size),
+        encoder=EncoderSpec(name=p.encoder),
+        options=TOWERS[weights],
+        optim=OptimSpec(
+            lr=p.tower_lr, weight_decay=0.05, batch_size=128, images=p.tower_images, warmup=0.05, precision=p.precision
+        ),
+        augment=Augment(),
+        threads=p.threads,
+    )

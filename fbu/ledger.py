@@ -1,0 +1,237 @@
+"""The ledger: committed reference results with their provenance, and the comparison of new results with them.
+
+One CSV per profile in ``book/ledger``. A row is one number of one run. Rows enter only through :func:`add`, from a
+finished run on disk, so no number is typed.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from fbu.errors import DataError
+from fbu.experiments.common import points
+from fbu.runs import Run, data_fingerprint, rerun
+
+if TYPE_CHECKING:
+    from fbu.experiments.common import Cell, Table
+
+COLUMNS = (
+    ("table", "label", "column", "metric", "value", "samples", "source", "dataset", "size", "seed", "fold")
+    + ("recipe", "code", "data", "commit", "machine", "torch", "threads")
+    + ("seconds", "images", "images_per_second", "peak_memory_mb", "date")
+)
+TOLERANCE = 3.0
+"""Points by which one seed may differ from its reference: other processors round differently, and training amplifies it."""
+
+
+def ledger_file(profile: str) -> Path:
+    """File of a profile's ledger: in ``$FBU_LEDGER``, or in the checkout's ``book/ledger``."""
+    folder = os.environ.get("FBU_LEDGER") or Path(__file__).resolve().parent.parent / "book" / "ledger"
+    return Path(folder) / f"{profile}.csv"
+
+
+def read(profile: str) -> pd.DataFrame:
+    """All rows of a profile's ledger; empty when there is none.
+
+    Raises:
+        DataError: a column is missing.
+    """
+    path = ledger_file(profile)
+    if not path.exists():
+        return pd.DataFrame(columns=list(COLUMNS))
+    return _read(str(path), path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read(path: str, _changed: int) -> pd.DataFrame:
+    frame = pd.read_csv(path, dtype={"recipe": str, "code": str, "data": str, "commit": str})
+    missing = [c for c in COLUMNS if c not in frame]
+    if missing:
+        raise DataError(f"{path}: column {missing[0]} is missing; restore the file from version control")
+    return frame
+
+
+def add(table: Table) -> int:
+    """Write the finished runs of a table into its profile's ledger, in place of rows of the same recipe.
+
+    Returns:
+        Number of rows written.
+
+    Raises:
+        DataError: nothing of the table has been run.
+    """
+    rows = [_row(table, cell, run) for cell in table.cells for run in table.results(cell)]
+    if not rows:
+        raise DataError(f"{table.name} ({table.profile}): no finished runs to add; run the table first")
+    new = pd.DataFrame(rows, columns=list(COLUMNS))
+    old = read(table.profile)
+    key = ["table", "label", "column", "metric", "source", "seed"]
+    replaced = pd.MultiIndex.from_frame(old[key]).isin(pd.MultiIndex.from_frame(new[key]))
+    merged = pd.concat([old[~replaced], new], ignore_index=True) if len(old) else new
+    merged = merged.sort_values(["table", "column", "source"], kind="stable")
+    path = ledger_file(table.profile)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    merged.to_csv(temporary, index=False, lineterminator="\n")
+    os.replace(temporary, path)
+    return len(rows)
+
+
+def _row(table: Table, cell: Cell, run: Run) -> dict[str, Any]:
+    about, has = run.provenance, run.folder / "predictions.csv"
+    return {
+        **{c: about[c] for c in COLUMNS if c in about},
+        "table": table.name,
+        "label": cell.label,
+        "column": cell.column,
+        "metric": cell.metric,
+        "value": round(points(run, cell.metric), 4),
+        "samples": len(run.predictions) if has.exists() else "",
+        "size": run.recipe.data.size if run.recipe.data.source == "twin" else "",
+        "fold": "" if run.recipe.data.fold is None else run.recipe.data.fold,
+    }
+
+
+def reference(name: str, profile: str, cell: Cell) -> dict[str, Any]:
+    """Reference of a cell: mean, spread and number of ledger rows, and whether their code has changed since.
+
+    The quick profile is a smoke run, so its pages show the demo profile's reference.
+    """
+    shown = "demo" if profile == "quick" else profile
+    rows = read(shown)
+    rows = rows[(rows["table"] == name) & (rows["label"] == cell.label) & (rows["column"] == cell.column)]
+    rows = rows[rows["metric"] == cell.metric]
+    if not len(rows):
+        return {"reference": np.nan, "reference_spread": np.nan, "reference_n": 0, "stale": False}
+    current = _codes(name, shown, tuple(sorted(set(rows["source"]))))
+    stale = any(current.get(r.recipe) != r.code for r in rows.itertuples())
+    spread = rows["value"].std(ddof=1) if len(rows) > 1 else np.nan
+    return {
+        "reference": rows["value"].mean(),
+        "reference_spread": spread,
+        "reference_n": len(rows),
+        "stale": stale,
+    }
+
+
+@lru_cache(maxsize=64)
+def _codes(name: str, profile: str, sources: tuple[str, ...]) -> dict[str, str]:
+    """Code fingerprint by recipe key, of the table as it is written today."""
+    from fbu import experiments
+
+    found: dict[str, str] = {}
+    for source in sources:
+        table = experiments.table(name, profile=profile, source=source.split(" -> ")[-1])
+        found |= {r.key(): r.code() for r in table.recipes()}
+    return found
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """New results against the ledger.
+
+    Attributes:
+        frame: one row per number: label, column, seed, value, reference, difference, allowed, status. Status is
+            "pass", "fail", "other data" (the reference was made on other data) or "no reference".
+    """
+
+    frame: pd.DataFrame
+
+    @property
+    def ok(self) -> bool:
+        """No number fails."""
+        return not (self.frame["status"] == "fail").any()
+
+    def counts(self) -> dict[str, int]:
+        """Number of rows by status."""
+        return {str(k): int(v) for k, v in self.frame["status"].value_counts().sort_index().items()}
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{v} {k}" for k, v in self.counts().items()) or "nothing to compare"
+        failed = self.frame[self.frame["status"] == "fail"]
+        lines = [
+            f"  {r.label} / {r.column}, seed {r.seed}: {r.value:.2f}, reference {r.reference:.2f}, "
+            f"difference {r.difference:+.2f}, allowed {r.allowed:.2f}"
+            for r in failed.itertuples()
+        ]
+        return "\n".join([counts, *lines])
+
+
+def check(result: Run | Table) -> Comparison:
+    """Compare a run or a table with its profile's ledger.
+
+    A number passes when it lies within :data:`TOLERANCE` points of the reference of the same recipe, or, where the
+    ledger has three seeds or more, within three standard deviations of the seeds if that is wider.
+
+    Args:
+        result: a finished run, looked up in every ledger, or a table that was run.
+    """
+    from fbu.experiments.common import Table
+
+    if isinstance(result, Table):
+        numbers = [(c, r) for c in result.cells for r in result.results(c)]
+        ledger = read(result.profile)
+        rows = [_compared(ledger, r, c.metric, c.label, c.column) for c, r in numbers]
+    else:
+        ledger = pd.concat([read(p) for p in ("quick", "demo", "full", "paper")], ignore_index=True)
+        known = ledger[ledger["recipe"] == result.recipe.key()].drop_duplicates(["metric", "label", "column"])
+        rows = [_compared(ledger, result, k.metric, k.label, k.column) for k in known.itertuples()]
+    columns = ["label", "column", "seed", "value", "reference", "difference", "allowed", "status"]
+    return Comparison(pd.DataFrame(rows, columns=columns))
+
+
+def _compared(ledger: pd.DataFrame, run: Run, metric: str, label: str, column: str) -> dict[str, Any]:
+    value = points(run, metric)
+    row = {"label": label, "column": column, "seed": run.recipe.seed, "value": value}
+    cell = ledger[(ledger["label"] == label) & (ledger["column"] == column) & (ledger["metric"] == metric)]
+    same = cell[cell["recipe"] == run.recipe.key()]
+    if not len(same):
+        return {**row, "reference": np.nan, "difference": np.nan, "allowed": np.nan, "status": "no reference"}
+    reference = float(same["value"].iloc[0])
+    allowed = max(TOLERANCE, 3 * cell["value"].std(ddof=1)) if len(cell) >= 3 else TOLERANCE
+    status = "pass" if abs(value - reference) <= allowed else "fail"
+    if same["data"].iloc[0] != data_fingerprint(run.recipe):
+        status = "other data"
+    return {**row, "reference": reference, "difference": value - reference, "allowed": allowed, "status": status}
+
+
+def verify(n: int, *, profile: str = "demo", seed: int | None = None) -> Comparison:
+    """Run ``n`` random ledger rows again, in a folder of their own, and compare.
+
+    The run that a row starts from is reused when it is in the store, otherwise it is run first.
+
+    Raises:
+        DataError: the profile's ledger is empty.
+    """
+    from fbu import experiments
+    from fbu.experiments.common import Table
+
+    ledger = read(profile)
+    if not len(ledger):
+        raise DataError(f"{ledger_file(profile)} has no rows to verify")
+    picked = ledger.sample(min(n, len(ledger)), random_state=seed)
+    rows: list[dict[str, Any]] = []
+    for row in picked.itertuples():
+        table: Table = experiments.table(row.table, profile=profile, source=row.source.split(" -> ")[-1])
+        recipe = next((r for r in table.recipes() if r.key() == row.recipe), None)
+        if recipe is None:
+            raise DataError(f"{row.table}, {row.label}: its recipe {row.recipe} is no longer in the table; rerun the table")
+        rows.append(_compared(ledger, rerun(recipe), row.metric, row.label, row.column))
+    return Comparison(pd.DataFrame(rows))
+
+
+def stale(profile: str) -> list[str]:
+    """Tables of a ledger with numbers older than the code that made them."""
+    ledger, names = read(profile), []
+    for (name, source), rows in ledger.groupby(["table", "source"]):
+        current = _codes(name, profile, (source,))
+        if any(current.get(r.recipe) != r.code for r in rows.itertuples()):
+            names.append(f"{name} ({source})")
+    return names

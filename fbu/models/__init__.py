@@ -1,0 +1,5 @@
+"""Models: one module per paper, and the dual encoders they share."""
+
+from fbu.models.encoders import load_dual_encoder, parameter_counts, tokenizer_for
+
+__all__ = ["load_dual_encoder", "parameter_counts", "tokenizer_for"]

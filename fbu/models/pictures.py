@@ -1,0 +1,34 @@
+"""Pictures on their way into a model: gather, move, augment, normalise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fbu.data.transforms import Augment, augment, normalize
+
+
+class Pictures:
+    """Decoded pictures and the batches made of them.
+
+    Args:
+        images: uint8 (n, 3, S, S), usually a memory map; rows are read when they are needed.
+        device: where batches are made. Pictures that fit there should be passed as a tensor on it already.
+    """
+
+    def __init__(self, images: np.ndarray, device: torch.device) -> None:
+        self.images, self.device = images, device
+
+    def batch(self, rows: Tensor, spec: Augment, generator: torch.Generator) -> Tensor:
+        """Augmented, normalised pictures (len(rows), 3, S, S) in float32."""
+        picked = torch.from_numpy(np.ascontiguousarray(self.images[rows.numpy()])).to(self.device)
+        return normalize(augment(picked, spec, generator))
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        """All pictures in order, normalised, without augmentation."""
+        for first in range(0, len(self.images), size):
+            chunk = torch.from_numpy(np.array(self.images[first : first + size])).to(self.device)
+            yield normalize(augment(chunk, Augment.none()))

@@ -1,0 +1,428 @@
+"""The run store: a recipe is trained once, whoever asks and however often.
+
+A run lives in ``FBU_HOME/runs/<key>-<code>-<data>/``, named by the recipe's settings, the code they reach and the data
+they read. Change any of the three and it is another run; nothing older is reused silently. ``done.json`` is written
+last, so a folder without it is unfinished and is resumed from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import platform
+import resource as usage
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from fbu.config import data_root, home
+from fbu.errors import DataError
+from fbu.recipes import DataSpec, Recipe, task_type
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fbu.training import Task
+
+Report = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run on disk.
+
+    Attributes:
+        recipe: what was run.
+        folder: where its files are: recipe.json, weights.safetensors, metrics.json, predictions.csv,
+            provenance.json, log.jsonl, done.json.
+    """
+
+    recipe: Recipe
+    folder: Path
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Numbers by split: ``test`` (scored weights), ``last`` (final weights), ``val``."""
+        return json.loads((self.folder / "metrics.json").read_text())
+
+    @cached_property
+    def extra(self) -> dict[str, Any]:
+        """What the task wanted kept beside its numbers, e.g. similarity matrices."""
+        return json.loads((self.folder / "extra.json").read_text())
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Commit, machine, versions, seed, fold, fingerprints, seconds, peak memory, images per second."""
+        return json.loads((self.folder / "provenance.json").read_text())
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """One row per test sample, with its id, subject, target and scores."""
+        path = self.folder / "predictions.csv"
+        if not path.exists():
+            raise ValueError(f"run {self.folder.name} ({self.recipe.task}) keeps no predictions")
+        return pd.read_csv(path, dtype={"sample": str, "subject": str})
+
+    def weights(self) -> dict[str, Tensor]:
+        """Scored weights by name."""
+        from safetensors.torch import load_file
+
+        return load_file(self.folder / "weights.safetensors")
+
+    def task(self, device: str = "cpu") -> Task:
+        """The task with this run's weights, in evaluation mode."""
+        task = _make_task(self.recipe, device)
+        task.model.load_state_dict(self.weights())
+        task.model.eval()
+        return task
+
+
+def find(recipe: Recipe) -> Run | None:
+    """The finished run of a recipe under the present code and data, or None."""
+    folder = _folder(recipe)
+    return Run(recipe, folder) if (folder / "done.json").exists() else None
+
+
+def run(
+    recipe: Recipe, *, device: str = "auto", report: Report | None = None, checkpoint_every: float = 30.0
+) -> Run:
+    """Train and score a recipe, or return the run that is already there.
+
+    Recipes that it starts from are run first. Another process that asks for the same recipe waits on a file lock and
+    finds the finished run. A run that was killed continues from its last checkpoint.
+
+    Args:
+        recipe: what to run.
+        device: ``"auto"`` (the accelerator if there is one), ``"cpu"``, ``"cuda"`` ...
+        report: called as ``report(step, steps, terms)`` about once a second.
+        checkpoint_every: seconds between checkpoints.
+
+    Raises:
+        DataError: the data is missing or malformed.
+        FloatingPointError: the loss became infinite or NaN.
+    """
+    from filelock import FileLock
+
+    if recipe.start is not None:
+        run(recipe.start, device=device, report=report, checkpoint_every=checkpoint_every)
+    done = find(recipe)
+    if done is not None:
+        return done
+    folder = _folder(recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not (folder / "done.json").exists():
+            _execute(recipe, folder, device, report, checkpoint_every)
+    return Run(recipe, folder)
+
+
+def rerun(recipe: Recipe, *, device: str = "auto") -> Run:
+    """Run a recipe once more from its start, beside the store, whatever has been run before."""
+    if recipe.start is not None:
+        run(recipe.start, device=device)
+    folder = home() / "reruns" / f"{recipe.key()}-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    _execute(recipe, folder, device)
+    return Run(recipe, folder)
+
+
+def _execute(
+    recipe: Recipe, folder: Path, device: str, report: Report | None = None, checkpoint_every: float = 30.0
+) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from fbu.training import train
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(recipe.threads)
+    try:
+        _write(folder / "recipe.json", recipe.model_dump_json(indent=1))
+        torch.manual_seed(recipe.seed)
+        task = _make_task(recipe, device)
+        trained = train(task, folder, report=report, checkpoint_every=checkpoint_every)
+        temporary = folder / f".weights.{os.getpid()}"
+        save_file(trained.state, temporary)
+        os.replace(temporary, folder / "weights.safetensors")
+        if trained.predictions is not None:
+            frame = trained.predictions.assign(seed=recipe.seed, fold=recipe.data.fold)
+            _write(folder / "predictions.csv", frame.to_csv(index=False, float_format="%.6g"))
+        _write(folder / "metrics.json", json.dumps(trained.metrics, indent=1))
+        _write(folder / "extra.json", json.dumps(trained.extra))
+        cost = {
+            "seconds": round(trained.seconds, 2),
+            "images": trained.images,
+            "images_per_second": round(trained.images / max(trained.seconds, 1e-9), 1),
+            "peak_memory_mb": peak_memory_mb(task.device.type),
+        }
+        _write(folder / "provenance.json", json.dumps({**provenance(recipe), **cost}, indent=1))
+        _write(folder / "done.json", json.dumps({"finished": _now()}))
+        (folder / "checkpoint.pt").unlink(missing_ok=True)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _make_task(recipe: Recipe, device: str) -> Task:
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    start = None
+    if recipe.start is not None:
+        found = find(recipe.start)
+        if found is None:
+            raise DataError(f"recipe {recipe.key()} starts from {recipe.start.key()}, which has not been run")
+        start = found.folder
+    return task_type(recipe.task)(recipe, torch.device(device), start)
+
+
+def _folder(recipe: Recipe) -> Path:
+    return home() / "runs" / f"{recipe.key()}-{recipe.code()[:8]}-{data_fingerprint(recipe)[:8]}"
+
+
+def data_fingerprint(recipe: Recipe) -> str:
+    """Fingerprint of the data that a recipe and its starts read; twins are covered by the code and the seed."""
+    parts = [_one_fingerprint(r.data, str(data_root())) for r in recipe.chain()]
+    if set(parts) == {"twin"}:
+        return "twin"
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=64)
+def _one_fingerprint(spec: DataSpec, root: str) -> str:
+    if spec.source == "twin":
+        return "twin"
+    from fbu import data
+
+    loaded = data.load(spec.name, "test", source=spec.source, fold=spec.fold, image_size=spec.image_size)
+    return loaded.fingerprint
+
+
+def provenance(recipe: Recipe) -> dict[str, Any]:
+    """Where and when a number was made, and of what."""
+    import torch
+
+    return {
+        "recipe": recipe.key(),
+        "code": recipe.code(),
+        "data": data_fingerprint(recipe),
+        "task": recipe.task,
+        "dataset": recipe.data.name,
+        "source": sources(recipe),
+        "fold": recipe.data.fold,
+        "seed": recipe.seed,
+        "commit": commit(),
+        "machine": machine(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "threads": recipe.threads,
+        "date": _now(),
+    }
+
+
+def sources(recipe: Recipe) -> str:
+    """Sources along the chain, e.g. ``"twin -> open"``."""
+    chain = [r.data.source for r in recipe.chain()]
+    short = [s for i, s in enumerate(chain) if i == 0 or s != chain[i - 1]]
+    return " -> ".join(short)
+
+
+@lru_cache(maxsize=1)
+def commit() -> str:
+    """Commit of the checkout that is imported, with ``+`` when it has changes; the version when it is no checkout."""
+    import fbu
+
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        answer = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True)
+        return answer.stdout.strip()
+
+    try:
+        if git("ls-files", "__init__.py") == "":
+            return f"version {fbu.__version__}"
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return f"version {fbu.__version__}"
+
+
+@lru_cache(maxsize=1)
+def machine() -> str:
+    """Processor (or accelerator) and number of cores, in words."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name(0)
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass  # no such file on this system: the generic name stays
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def peak_memory_mb(device: str) -> int:
+    """Peak memory so far in MB: of the accelerator, or of this process on a CPU."""
+    import torch
+
+    if device == "cuda":
+        return round(torch.cuda.max_memory_allocated() / 2**20)
+    scale = 2**20 if platform.system() == "Darwin" else 2**10
+    return round(usage.getrusage(usage.RUSAGE_SELF).ru_maxrss / scale)
+
+
+def discard(recipe: Recipe) -> None:
+    """Delete the run of a recipe, finished or not."""
+    shutil.rmtree(_folder(recipe), ignore_errors=True)
+
+
+def plan(recipes: Iterable[Recipe]) -> pd.DataFrame:
+    """What running recipes would take: one row per recipe of their chains, in an order that can be run.
+
+    Columns: recipe, task, data, seed, images, seconds, memory_mb, done. Seconds and memory come from finished runs of
+    the same task, encoder and image size where there are any, otherwise from a rough constant.
+    """
+    measured = _measured()
+    rows = []
+    for recipe in ordered(recipes):
+        optim = recipe.optim
+        images = optim.images or round((optim.epochs or 1) * 5000)
+        rate, memory = measured.get(_kind(recipe), (0.0, 0.0))
+        if not rate:  # about 3e10 multiply-adds a second; a tiny tower needs 5e7 for a picture, ViT-B/16 5e10
+            rate = 300.0 if recipe.encoder.name == "fbu-tiny" else 0.5
+            memory = 1200.0 if recipe.encoder.name == "fbu-tiny" else 12000.0
+        rows.append(
+            {
+                "recipe": recipe.key(),
+                "task": recipe.task,
+                "data": f"{recipe.data.name} ({sources(recipe)})",
+                "seed": recipe.seed,
+                "images": images,
+                "seconds": round(images / rate),
+                "memory_mb": round(memory),
+                "done": find(recipe) is not None,
+            }
+        )
+    columns = ["recipe", "task", "data", "seed", "images", "seconds", "memory_mb", "done"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _kind(recipe: Recipe) -> tuple[str, str, int]:
+    return recipe.task, recipe.encoder.name, recipe.data.image_size
+
+
+def _measured() -> dict[tuple[str, str, int], tuple[float, float]]:
+    found: dict[tuple[str, str, int], tuple[float, float]] = {}
+    for path in (home() / "runs").glob("*/provenance.json"):
+        settings = json.loads((path.parent / "recipe.json").read_text())
+        cost = json.loads(path.read_text())
+        kind = (settings["task"], settings["encoder"]["name"], settings["data"]["image_size"])
+        found[kind] = (cost["images_per_second"], cost["peak_memory_mb"])
+    return found
+
+
+def ordered(recipes: Iterable[Recipe]) -> list[Recipe]:
+    """Union of the recipes and of those that they start from, each after its start."""
+    seen: dict[str, Recipe] = {}
+    for recipe in recipes:
+        for link in recipe.chain():
+            seen.setdefault(link.key(), link)
+    return list(seen.values())
+
+
+Progress = Callable[[Recipe, int, int], None]
+
+
+def run_all(
+    recipes: Iterable[Recipe], *, workers: int = 1, device: str = "auto", progress: Progress | None = None
+) -> list[Run]:
+    """Run recipes and all that they start from, several at a time.
+
+    Args:
+        recipes: what to run; duplicates are run once.
+        workers: processes; each run keeps its own number of threads.
+        device: as for :func:`run`.
+        progress: called as ``progress(recipe, step, steps)``; ``step == steps`` once a recipe is finished.
+
+    Returns:
+        The runs of ``recipes``, in their order.
+    """
+    recipes = list(recipes)
+    missing = [r for r in ordered(recipes) if find(r) is None]
+    if workers <= 1 or len(missing) <= 1:
+        for recipe in missing:
+            run(recipe, device=device, report=_tell(progress, recipe))
+            if progress is not None:
+                progress(recipe, 1, 1)
+    else:
+        _run_pool(missing, workers, device, progress)
+    return [run(recipe, device=device) for recipe in recipes]
+
+
+def _tell(progress: Progress | None, recipe: Recipe) -> Report | None:
+    return None if progress is None else lambda step, steps, _: progress(recipe, step, steps)
+
+
+def _run_pool(missing: Sequence[Recipe], workers: int, device: str, progress: Progress | None) -> None:
+    # A fresh interpreter per worker: forked copies of a threaded torch can hang.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        waiting, running = list(missing), {}  # type: list[Recipe], dict[Future[None], Recipe]
+        while waiting or running:
+            busy = {r.key() for r in running.values()} | {r.key() for r in waiting}
+            ready = [r for r in waiting if r.start is None or r.start.key() not in busy]
+            for recipe in ready[: workers - len(running)]:
+                waiting.remove(recipe)
+                running[pool.submit(_work, recipe.model_dump_json(), device)] = recipe
+            finished, _ = wait(running, timeout=2, return_when=FIRST_COMPLETED)
+            for future in finished:
+                recipe = running.pop(future)
+                try:
+                    future.result()
+                except BaseException:
+                    for other in running:
+                        other.cancel()
+                    raise
+                if progress is not None:
+                    progress(recipe, 1, 1)
+            if progress is not None:
+                for recipe in running.values():
+                    progress(recipe, *_last_step(_folder(recipe)))
+
+
+def _work(recipe: str, device: str) -> None:
+    run(Recipe.model_validate_json(recipe), device=device)
+
+
+def _last_step(folder: Path) -> tuple[int, int]:
+    try:
+        line = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
+        return min(line["step"], line["steps"] - 1), line["steps"]
+    except (OSError, IndexError, KeyError, ValueError):
+        return 0, 1  # not begun, or the last line is being written
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

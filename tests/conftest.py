@@ -1,0 +1,20 @@
+"""One working folder for the whole test session: twins and caches are made once, by whichever process needs them first."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Two test processes share two cores; more threads each would only make them wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fbu_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    home = shared / "fbu-home"
+    home.mkdir(exist_ok=True)
+    os.environ["FBU_HOME"] = str(home)
+    os.environ.pop("FBU_DATA", None)
+    return home

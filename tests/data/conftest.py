@@ -1,0 +1,83 @@
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26)
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FBU_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.delenv("FBU_DATA", raising=False)
+
+
+@dataclass
+class FlatWorld:
+    """A world of one-coloured pictures, the colour being a function of the row."""
+
+    name: str
+    records: pd.DataFrame
+    seed: int = 0
+
+    def render(self, rows: np.ndarray, image_size: int) -> np.ndarray:
+        colour = np.stack([40 + rows * 7 % 200, 30 + rows * 13 % 200, 50 + rows * 29 % 200], axis=1)
+        return np.broadcast_to(colour[:, :, None, None], (*colour.shape, image_size, image_size)).astype(
+            np.uint8
+        )
+
+
+def make_faces(name: str, people: Iterable[tuple[str, str]]) -> FlatWorld:
+    """(sample or subject, label) pairs as a world of expressions."""
+    rows = [{"sample": who, "subject": who, "expression": label, "label": label} for who, label in people]
+    return FlatWorld(name, pd.DataFrame(rows, columns=["sample", "subject", "expression", "label"]))
+
+
+def make_sequences(sequences: Iterable[tuple[str, str, Iterable[int]]], seed: int = 0) -> FlatWorld:
+    """(subject, task, frame numbers) as a world with action units."""
+    rows = [
+        {"sample": f"{s}/{t}/{n:04d}", "subject": s, "expression": "neutral", "activity": t, "frame": n}
+        for s, t, frames in sequences
+        for n in frames
+    ]
+    draw = np.random.default_rng(seed).uniform(0, 5, (len(rows), len(AUS))).round(3)
+    units = pd.DataFrame(draw, columns=[f"AU{n}_intensity" for n in AUS])
+    return FlatWorld("bp4d", pd.concat([pd.DataFrame(rows), units], axis=1), seed)
+
+
+@pytest.fixture(scope="session")
+def faces() -> Callable[..., FlatWorld]:
+    return make_faces
+
+
+@pytest.fixture(scope="session")
+def sequences() -> Callable[..., FlatWorld]:
+    return make_sequences
+
+
+@pytest.fixture(scope="session")
+def picture() -> Callable[..., None]:
+    def write(
+        path: Path, colour: tuple[int, int, int] = (90, 120, 150), size: tuple[int, int] = (12, 12)
+    ) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size, colour).save(path)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Path:
+    """Folder that holds the open photographs, if they are on this machine."""
+    given = os.environ.get("FBU_TEST_OPEN_DATA")
+    root = Path(given) if given else Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    if not (root / "facial_expressions" / "data" / "legend.csv").is_file():
+        pytest.skip(
+            f"no open photographs at {root}: set FBU_TEST_OPEN_DATA to a folder with facial_expressions"
+        )
+    return root

@@ -1,0 +1,186 @@
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fbu.runs as runs
+from fbu.errors import DataError
+from fbu.recipes import Recipe
+from fbu.runs import discard, find, ordered, plan, rerun, run, run_all
+
+
+def recipe(seed=0, images=256, use="I", **changes):
+    return Recipe.model_validate(
+        {
+            "task": "clef.finetune",
+            "data": {"name": "rafdb"},
+            "options": {"use": use},
+            "optim": {"images": images, "batch_size": 16},
+            "seed": seed,
+            **changes,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def done():
+    return run(recipe(), device="cpu")
+
+
+def equal_weights(a, b):
+    x, y = a.weights(), b.weights()
+    return x.keys() == y.keys() and all(np.array_equal(x[k].numpy(), y[k].numpy()) for k in x)
+
+
+def test_files_and_provenance(done):
+    names = {p.name for p in done.folder.iterdir()}
+    assert names >= {"recipe.json", "weights.safetensors", "metrics.json", "predictions.csv", "done.json", "log.jsonl"}
+    assert "checkpoint.pt" not in names and not any(n.startswith(".") for n in names)
+    about = done.provenance
+    assert about["recipe"] == recipe().key() and about["source"] == "twin" and about["seed"] == 0
+    assert about["images"] == 256 and about["seconds"] > 0 and about["peak_memory_mb"] > 100
+    assert {"commit", "machine", "torch", "code", "data", "date", "threads"} <= about.keys()
+    assert set(done.predictions["sample"].str[:5]) == {"test_"}
+    assert set(done.metrics) == {"val", "test", "last"}
+
+
+def test_same_recipe_runs_once(done, monkeypatch):
+    monkeypatch.setattr(runs, "_execute", lambda *_: pytest.fail("trained again"))
+    assert run(recipe()).folder == done.folder
+    assert find(recipe()) is not None and find(recipe(seed=99)) is None
+
+
+def test_changed_code_is_another_run(done, monkeypatch):
+    monkeypatch.setattr(Recipe, "code", lambda self: "0" * 16)
+    assert find(recipe()) is None
+
+
+def test_rerun_is_bit_equal(done):
+    again = rerun(recipe(), device="cpu")
+    assert again.folder != done.folder
+    assert equal_weights(again, done)
+    assert again.metrics == done.metrics
+
+
+def test_task_gives_the_stored_scores(done):
+    task = done.task()
+    scores = task.scores(task.split("test").images)
+    stored = done.predictions.filter(like="p_").to_numpy()
+    assert np.allclose(scores, stored, atol=1e-4)
+
+
+def test_start_is_run_first_and_used():
+    start = recipe(images=32)
+    chained = recipe(images=32, start=start)
+    after = run(chained, device="cpu")
+    assert find(start) is not None
+    assert not equal_weights(after, run(recipe(images=32), device="cpu"))
+    discard(start)
+    with pytest.raises(DataError, match="has not been run"):
+        runs._make_task(chained, "cpu")
+
+
+def test_pool_runs_each_recipe_once():
+    start = recipe(seed=5, images=32)
+    wanted = [recipe(seed=s, images=32, start=start) for s in (6, 7)]
+    seen = []
+    results = run_all([*wanted, *wanted], workers=2, device="cpu", progress=lambda r, i, n: seen.append((r.key(), i, n)))
+    assert [r.recipe.seed for r in results] == [6, 7, 6, 7]
+    assert {k for k, i, n in seen if i == n} == {r.key() for r in ordered(wanted)}
+
+
+def test_plan_lists_the_chain(done):
+    frame = plan([recipe(start=recipe(seed=3)), recipe(seed=3), recipe()])
+    assert list(frame["seed"]) == [3, 0, 0]
+    assert list(frame["done"]) == [False, False, True]
+    assert (frame["seconds"] > 0).all() and (frame["memory_mb"] > 0).all()
+
+
+def test_missing_real_data_is_named():
+    with pytest.raises(DataError, match="not run: RAF-DB"):
+        run(recipe(data={"name": "rafdb", "source": "real"}))
+
+
+WORKER = """
+import os, sys, time
+sys.path.insert(0, {root!r})
+import torch
+from fbu import runs, training
+from fbu.recipes import Recipe
+recipe = Recipe.model_validate_json(open({recipe!r}).read())
+if {half_write}:
+    real = torch.save
+    def half(value, path):
+        real(value, path)
+        with open(path, "r+b") as file:
+            file.truncate(os.path.getsize(path) // 2)
+        os.kill(os.getpid(), 9)
+    count = [0]
+    def later(value, path):
+        count[0] += 1
+        half(value, path) if count[0] > 3 else real(value, path)
+    torch.save = later
+print("ready", flush=True)
+runs.run(recipe, device="cpu", checkpoint_every=0)
+"""
+
+
+def start_worker(tmp_path: Path, wanted: Recipe, half_write: bool = False) -> subprocess.Popen:
+    file = tmp_path / "recipe.json"
+    file.write_text(wanted.model_dump_json())
+    code = WORKER.format(root=str(Path(__file__).parents[1]), recipe=str(file), half_write=half_write)
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def step_of(folder: Path) -> int:
+    try:
+        return json.loads((folder / "log.jsonl").read_text().splitlines()[-1])["step"]
+    except (OSError, IndexError, ValueError, KeyError):
+        return 0
+
+
+def test_kills_at_random_moments_change_nothing(tmp_path):
+    """Four kills somewhere in the training and one halfway through writing a checkpoint."""
+    wanted, moments = recipe(seed=11, images=16 * 60), random.Random(0)
+    whole = rerun(wanted, device="cpu")
+    folder = runs._folder(wanted)
+    for kill in range(5):
+        half_write = kill == 2
+        worker = start_worker(tmp_path, wanted, half_write)
+        assert worker.stdout is not None and worker.stdout.readline() == "ready\n"
+        if not half_write:
+            before = (folder / "checkpoint.pt").stat().st_mtime_ns if (folder / "checkpoint.pt").exists() else 0
+            while worker.poll() is None:
+                now = (folder / "checkpoint.pt").stat().st_mtime_ns if (folder / "checkpoint.pt").exists() else 0
+                if now != before:
+                    break
+                time.sleep(0.01)
+            time.sleep(moments.random() * 0.3)
+            worker.send_signal(signal.SIGKILL)
+        worker.wait()
+        worker.stdout.close()
+        assert worker.returncode == -signal.SIGKILL
+        assert not (folder / "done.json").exists()
+    resumed = run(wanted, device="cpu", checkpoint_every=0)
+    assert equal_weights(whole, resumed)
+    assert whole.metrics == resumed.metrics
+
+
+def test_two_processes_train_once(tmp_path):
+    wanted = recipe(seed=12, images=160)
+    workers = [start_worker(tmp_path, wanted) for _ in range(2)]
+    for worker in workers:
+        worker.communicate(timeout=240)
+        assert worker.returncode == 0
+    found = find(wanted)
+    assert found is not None
+    steps = [json.loads(line)["step"] for line in (found.folder / "log.jsonl").read_text().splitlines()]
+    assert steps == sorted(set(steps))  # a second training would begin again
+    assert os.path.exists(found.folder / "done.json")
