@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {"Recipe": "fbu.recipes", "Run": "fbu.runs", "run": "fbu.runs", "check": "fbu.ledger"}
-_MODULES = {"config", "data", "evaluation", "experiments", "figures", "labels", "ledger", "losses", "models"} | {
+_MODULES = {
+    "config",
+    "data",
+    "evaluation",
+    "experiments",
+    "figures",
+    "labels",
+    "ledger",
+    "losses",
+    "models",
+} | {
     "parameters",
     "recipes",
     "reported",

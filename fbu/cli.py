@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 
     from fbu.recipes import Recipe
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Text-driven facial behaviour understanding.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Text-driven facial behaviour understanding."
+)
 ledger_app = typer.Typer(no_args_is_help=True, help="Reference results.")
 data_app = typer.Typer(no_args_is_help=True, help="Datasets.")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(data_app, name="data")
 console = Console()
 
-TableOption = Annotated[str | None, typer.Option("--table", help="table or figure, e.g. clef.table7_ablation")]
+TableOption = Annotated[
+    str | None, typer.Option("--table", help="table or figure, e.g. clef.table7_ablation")
+]
 ProfileOption = Annotated[str, typer.Option(help="quick, demo, full or paper")]
 SourceOption = Annotated[str, typer.Option(help="twin, open or real")]
 SeedsOption = Annotated[int | None, typer.Option(help="number of seeds; default: the profile's")]
@@ -177,12 +181,11 @@ def data_twin(
     root: Annotated[Path, typer.Option(help="folder to write NAME into")],
     size: Annotated[str, typer.Option(help="quick, demo or full")] = "quick",
     seed: int = 0,
-    image_size: Annotated[int | None, typer.Option(help="side of the pictures; default: 64, full 224")] = None,
 ) -> None:
     """Write a synthetic twin of a dataset, in the owner's layout."""
     from fbu import data
 
-    console.print(str(data.write_twin(name, root, size=size, seed=seed, image_size=image_size)))
+    console.print(str(data.export_twin(name, root, size=size, seed=seed)))
 
 
 @app.command()
@@ -202,12 +205,16 @@ def info() -> None:
     from fbu import config, ledger
     from fbu.runs import commit, machine
 
-    console.print(f"fbu {fbu.__version__} ({commit()}), Python {sys.version.split()[0]}, torch {torch.__version__}")
+    console.print(
+        f"fbu {fbu.__version__} ({commit()}), Python {sys.version.split()[0]}, torch {torch.__version__}"
+    )
     console.print(f"machine: {machine()}")
     console.print(f"FBU_HOME: {config.home()}\nFBU_DATA: {config.data_root() or 'not set: twins only'}")
     for profile in ("quick", "demo", "full"):
         rows, old = len(ledger.read(profile)), ledger.stale(profile)
-        console.print(f"ledger {profile}: {rows} rows" + (f"; older than the code: {', '.join(old)}" if old else ""))
+        console.print(
+            f"ledger {profile}: {rows} rows" + (f"; older than the code: {', '.join(old)}" if old else "")
+        )
 
 
 def main() -> None:

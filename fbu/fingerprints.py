@@ -106,15 +106,19 @@ def _dump(node: Any) -> str:
     return f"{type(node).__name__}:{node!r}"
 
 
-def _imports(module: str, root: Path) -> Iterator[str]:
+def _imports(module: str, root: Path) -> tuple[str, ...]:
     path = _locate(module, root)
     if path is None:
-        return
+        return ()
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in _statements(_tree(*_stamp(path))):
-        for name in _named(node, package, root):
-            if name.split(".")[0] == _PACKAGE and _locate(name, root) is not None:
-                yield name
+    named = _all_named(package, str(root), *_stamp(path))
+    return tuple(name for name in named if name.split(".")[0] == _PACKAGE and _locate(name, root) is not None)
+
+
+@lru_cache(maxsize=1024)
+def _all_named(package: str, root: str, path: str, mtime: int, size: int) -> tuple[str, ...]:
+    nodes = _statements(_tree(path, mtime, size))
+    return tuple(dict.fromkeys(name for node in nodes for name in _named(node, package, Path(root))))
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

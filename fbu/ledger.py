@@ -28,7 +28,7 @@ COLUMNS = (
     + ("seconds", "images", "images_per_second", "peak_memory_mb", "date")
 )
 TOLERANCE = 3.0
-"""Points by which one seed may differ from its reference: other processors round differently, and training amplifies it."""
+"""Points by which one seed may differ from its reference: processors round differently, training amplifies it."""
 
 
 def ledger_file(profile: str) -> Path:
@@ -111,7 +111,7 @@ def reference(name: str, profile: str, cell: Cell) -> dict[str, Any]:
     if not len(rows):
         return {"reference": np.nan, "reference_spread": np.nan, "reference_n": 0, "stale": False}
     current = _codes(name, shown, tuple(sorted(set(rows["source"]))))
-    stale = any(current.get(r.recipe) != r.code for r in rows.itertuples())
+    stale = any(current.get(r["recipe"]) != r["code"] for r in rows.to_dict("records"))
     spread = rows["value"].std(ddof=1) if len(rows) > 1 else np.nan
     return {
         "reference": rows["value"].mean(),
@@ -182,7 +182,9 @@ def check(result: Run | Table) -> Comparison:
     else:
         ledger = pd.concat([read(p) for p in ("quick", "demo", "full", "paper")], ignore_index=True)
         known = ledger[ledger["recipe"] == result.recipe.key()].drop_duplicates(["metric", "label", "column"])
-        rows = [_compared(ledger, result, k.metric, k.label, k.column) for k in known.itertuples()]
+        rows = [
+            _compared(ledger, result, k["metric"], k["label"], k["column"]) for k in known.to_dict("records")
+        ]
     columns = ["label", "column", "seed", "value", "reference", "difference", "allowed", "status"]
     return Comparison(pd.DataFrame(rows, columns=columns))
 
@@ -199,7 +201,13 @@ def _compared(ledger: pd.DataFrame, run: Run, metric: str, label: str, column: s
     status = "pass" if abs(value - reference) <= allowed else "fail"
     if same["data"].iloc[0] != data_fingerprint(run.recipe):
         status = "other data"
-    return {**row, "reference": reference, "difference": value - reference, "allowed": allowed, "status": status}
+    return {
+        **row,
+        "reference": reference,
+        "difference": value - reference,
+        "allowed": allowed,
+        "status": status,
+    }
 
 
 def verify(n: int, *, profile: str = "demo", seed: int | None = None) -> Comparison:
@@ -211,19 +219,22 @@ def verify(n: int, *, profile: str = "demo", seed: int | None = None) -> Compari
         DataError: the profile's ledger is empty.
     """
     from fbu import experiments
-    from fbu.experiments.common import Table
 
     ledger = read(profile)
     if not len(ledger):
         raise DataError(f"{ledger_file(profile)} has no rows to verify")
     picked = ledger.sample(min(n, len(ledger)), random_state=seed)
     rows: list[dict[str, Any]] = []
-    for row in picked.itertuples():
-        table: Table = experiments.table(row.table, profile=profile, source=row.source.split(" -> ")[-1])
-        recipe = next((r for r in table.recipes() if r.key() == row.recipe), None)
+    for row in picked.to_dict("records"):
+        table: Table = experiments.table(
+            row["table"], profile=profile, source=row["source"].split(" -> ")[-1]
+        )
+        recipe = next((r for r in table.recipes() if r.key() == row["recipe"]), None)
         if recipe is None:
-            raise DataError(f"{row.table}, {row.label}: its recipe {row.recipe} is no longer in the table; rerun the table")
-        rows.append(_compared(ledger, rerun(recipe), row.metric, row.label, row.column))
+            raise DataError(
+                f"{row['table']}, {row['label']}: its recipe {row['recipe']} is no longer in the table; rerun the table"
+            )
+        rows.append(_compared(ledger, rerun(recipe), row["metric"], row["label"], row["column"]))
     return Comparison(pd.DataFrame(rows))
 
 
@@ -232,6 +243,6 @@ def stale(profile: str) -> list[str]:
     ledger, names = read(profile), []
     for (name, source), rows in ledger.groupby(["table", "source"]):
         current = _codes(name, profile, (source,))
-        if any(current.get(r.recipe) != r.code for r in rows.itertuples()):
+        if any(current.get(r["recipe"]) != r["code"] for r in rows.to_dict("records")):
             names.append(f"{name} ({source})")
     return names

@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import json
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -26,7 +26,9 @@ class DataSpec(_Frozen):
     """Which pictures: dataset, source, split protocol."""
 
     name: str = Field(description="dataset, e.g. bp4d; 'tower' for the stand-in pre-training pictures")
-    source: Literal["twin", "open", "real"] = Field("twin", description="twin, open photographs or the user's copy")
+    source: Literal["twin", "open", "real"] = Field(
+        "twin", description="twin, open photographs or the user's copy"
+    )
     size: Literal["quick", "demo", "full"] = Field("quick", description="size of the twin; unused otherwise")
     fold: int | None = Field(None, description="test fold, as numbered in the manifest")
     protocol: str | None = Field(None, description="protocol variant of the manifest")
@@ -50,7 +52,9 @@ class OptimSpec(_Frozen):
     min_lr: float = Field(0.0, ge=0, description="learning rate at the end of the cosine")
     weight_decay: float = Field(0.01, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD only")
-    batch_size: int = Field(64, ge=1, description="images per optimiser step, accumulated micro-batches included")
+    batch_size: int = Field(
+        64, ge=1, description="images per optimiser step, accumulated micro-batches included"
+    )
     accumulation: int = Field(1, ge=1, description="micro-batches per optimiser step")
     images: int | None = Field(
         None, ge=0, description="training length in images seen, 0 to score the start; this or epochs"
@@ -59,8 +63,12 @@ class OptimSpec(_Frozen):
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps spent warming up")
     schedule: Literal["cosine", "constant"] = "cosine"
     clip_grad: float | None = Field(1.0, gt=0, description="gradient norm limit; None for no limit")
-    ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights used in evaluation")
-    precision: Literal["no", "bf16", "fp16"] = Field("no", description="mixed precision, as accelerate names it")
+    ema: float | None = Field(
+        None, gt=0, lt=1, description="decay of the averaged weights used in evaluation"
+    )
+    precision: Literal["no", "bf16", "fp16"] = Field(
+        "no", description="mixed precision, as accelerate names it"
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> OptimSpec:
@@ -124,7 +132,9 @@ class Recipe(_Frozen):
     def code(self) -> str:
         """Fingerprint of the code that the recipe and the recipes it starts from reach."""
         own = _code(self.task, self.data.name)
-        return own if self.start is None else hashlib.sha256((own + self.start.code()).encode()).hexdigest()[:16]
+        return (
+            own if self.start is None else hashlib.sha256((own + self.start.code()).encode()).hexdigest()[:16]
+        )
 
     def chain(self) -> Iterator[Recipe]:
         """The recipes that must be run, first to last, this one included."""
@@ -153,7 +163,7 @@ def task_type(name: str) -> Any:
     return tasks[task]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _code(task: str, dataset: str) -> str:
     """Fingerprint of the modules reached by a task and by a dataset's adapter, which is found by name at run time."""
     from fbu.fingerprints import code_fingerprint, reached

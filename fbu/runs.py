@@ -252,7 +252,9 @@ def commit() -> str:
     try:
         if git("ls-files", "__init__.py") == "":
             return f"version {fbu.__version__}"
-        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
+        return git("rev-parse", "--short=12", "HEAD") + (
+            "+" if git("status", "--porcelain", "--", ".") else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return f"version {fbu.__version__}"
 
@@ -380,7 +382,8 @@ def _tell(progress: Progress | None, recipe: Recipe) -> Report | None:
 def _run_pool(missing: Sequence[Recipe], workers: int, device: str, progress: Progress | None) -> None:
     # A fresh interpreter per worker: forked copies of a threaded torch can hang.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        waiting, running = list(missing), {}  # type: list[Recipe], dict[Future[None], Recipe]
+        waiting: list[Recipe] = list(missing)
+        running: dict[Future[None], Recipe] = {}
         while waiting or running:
             busy = {r.key() for r in running.values()} | {r.key() for r in waiting}
             ready = [r for r in waiting if r.start is None or r.start.key() not in busy]

@@ -86,7 +86,9 @@ def batch_rows(n: int, batch_size: int, step: int, seed: int) -> Tensor:
     """
     per_epoch = max(1, n // batch_size)
     epoch, position = divmod(step, per_epoch)
-    order = torch.cat([torch.randperm(n, generator=draw(seed, 1, epoch)) for _ in range(max(1, -(-batch_size // n)))])
+    order = torch.cat(
+        [torch.randperm(n, generator=draw(seed, 1, epoch)) for _ in range(max(1, -(-batch_size // n)))]
+    )
     return order[position * batch_size : (position + 1) * batch_size]
 
 
@@ -194,11 +196,15 @@ class _Loop:
         self.average: nn.Module | None = None
         if optim.ema is not None:
             average = torch.optim.swa_utils.get_ema_multi_avg_fn(optim.ema)
-            self.average = torch.optim.swa_utils.AveragedModel(task.model, multi_avg_fn=average, use_buffers=True)
+            self.average = torch.optim.swa_utils.AveragedModel(
+                task.model, multi_avg_fn=average, use_buffers=True
+            )
         self.step, self.seconds = 0, 0.0
         self.best: dict[str, Any] = {"score": -math.inf, "step": -1, "state": None}
         count = self.recipe.evaluations
-        self.validation_steps = {round(self.steps * (i + 1) / count) for i in range(count)} if count > 1 else set()
+        self.validation_steps = (
+            {round(self.steps * (i + 1) / count) for i in range(count)} if count > 1 else set()
+        )
 
     def advance(self) -> dict[str, float]:
         """One optimiser step."""
@@ -216,7 +222,9 @@ class _Loop:
             with self.accelerator.autocast():
                 terms = self.task.loss(part, generator)
             if not torch.isfinite(terms["loss"]):
-                raise FloatingPointError(f"loss is not finite at step {self.step} of recipe {self.recipe.key()}")
+                raise FloatingPointError(
+                    f"loss is not finite at step {self.step} of recipe {self.recipe.key()}"
+                )
             self.accelerator.backward(terms["loss"] / optim.accumulation)
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0.0) + float(value.detach()) / optim.accumulation

@@ -1,4 +1,4 @@
-"""One working folder for the whole test session: twins and caches are made once, by whichever process needs them first."""
+"""One working folder for the whole test session: twins and caches are made once, by whoever needs them first."""
 
 import os
 from pathlib import Path

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,10 +27,12 @@ from fbu.book import (
     staging,
 )
 from fbu.book.__main__ import _source, main
+from fbu.book.mathml import to_mathml
 from fbu.book.status import status_page
 from fbu.errors import DataError
 from fbu.parameters import ParameterError
 
+ROOT = Path(__file__).resolve().parent.parent
 TEXT = "A page of the book needs a heading and some sentences before it counts as a page. " * 4
 CHECK = "from fbu.parameters import check_parameters\n\np = check_parameters(globals())"
 CONTENTS = {
@@ -352,8 +355,8 @@ def test_status_page(tmp_path: Path) -> None:
     (tmp_path / "status.csv").write_text(STATUS)
     text = status_page(tmp_path / "status.csv", {"notebooks/clef/one"}, {"profile": "quick"})
     assert "built with profile **quick**" in text
-    assert "| Table 7 | an ablation | [measured](../notebooks/clef/one.ipynb) |" in text
-    assert "| Table I | scores | not yet |" in text
+    assert "| Table\N{NO-BREAK SPACE}7 | an ablation | [measured](../notebooks/clef/one.ipynb) |" in text
+    assert "| Table\N{NO-BREAK SPACE}I | scores | not yet |" in text
     assert text.count("| Item |") == 2
 
 
@@ -399,3 +402,25 @@ def test_command_line_passes_options(tmp_path: Path, monkeypatch: pytest.MonkeyP
         main()
     settings = {"source": "open", "data_root": "d", "seeds": 2, "device": "cpu"}
     assert seen == [(tmp_path, Options("demo", "clef", 3, True, settings))]
+
+
+def test_formulas_become_mathml() -> None:
+    text = to_mathml(r"y_i \log s + (1 - y) \log(s)", display=True)
+    assert text.startswith("<math") and 'display="block"' in text
+    assert text.count("<mspace") == 3  # around the first log, before the second
+    assert "<mspace" not in to_mathml(r"\exp(x)", display=False)
+
+
+@pytest.mark.parametrize("latex", [r"\frac", "a_", r"\nosuch{a}"])
+def test_unreadable_formula_is_named(latex: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"formula {latex!r} cannot be read")):
+        to_mathml(latex, display=False)
+
+
+def test_unreadable_formula_stops_the_build(tmp_path: Path) -> None:
+    root = write_checkout(tmp_path / "c")
+    (root / "_config.yml").write_text((ROOT / "_config.yml").read_text())
+    (root / "book" / "page.md").write_text(f"# Page\n\n{TEXT}\n\n$$\n\\nosuch{{a}}\n$$ (first)\n\nand $a_i$")
+    listed = pages.stage(root, root / "none", root / "source", {})
+    with pytest.raises(DataError, match=r"page.md(?s:.*)unknown command .nosuch"):
+        pages.build_html(root / "source", root / "work", root / "html", listed)

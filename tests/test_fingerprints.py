@@ -95,15 +95,8 @@ def test_closure_follows_every_form_of_import(tmp_path: Path) -> None:
         other="thing = 1\n",
         deep="",
     )
-    assert (
-        reached("fbu.top", root=tmp_path)
-        == sorted(
-            "fbu." + name
-            for name in (
-                "top data data.worlds plain late constant data.near data.faces.shapes other deep".split()  # fmt: skip
-            )
-        )
-    )
+    names = "top data data.worlds plain late constant data.near data.faces.shapes other deep"
+    assert reached("fbu.top", root=tmp_path) == sorted(f"fbu.{name}" for name in names.split())
 
 
 def test_submodule_import_leaves_the_parent_package_out(tmp_path: Path) -> None:

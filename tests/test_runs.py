@@ -41,7 +41,14 @@ def equal_weights(a, b):
 
 def test_files_and_provenance(done):
     names = {p.name for p in done.folder.iterdir()}
-    assert names >= {"recipe.json", "weights.safetensors", "metrics.json", "predictions.csv", "done.json", "log.jsonl"}
+    assert names >= {
+        "recipe.json",
+        "weights.safetensors",
+        "metrics.json",
+        "predictions.csv",
+        "done.json",
+        "log.jsonl",
+    }
     assert "checkpoint.pt" not in names and not any(n.startswith(".") for n in names)
     about = done.provenance
     assert about["recipe"] == recipe().key() and about["source"] == "twin" and about["seed"] == 0
@@ -91,7 +98,9 @@ def test_pool_runs_each_recipe_once():
     start = recipe(seed=5, images=32)
     wanted = [recipe(seed=s, images=32, start=start) for s in (6, 7)]
     seen = []
-    results = run_all([*wanted, *wanted], workers=2, device="cpu", progress=lambda r, i, n: seen.append((r.key(), i, n)))
+    results = run_all(
+        [*wanted, *wanted], workers=2, device="cpu", progress=lambda r, i, n: seen.append((r.key(), i, n))
+    )
     assert [r.recipe.seed for r in results] == [6, 7, 6, 7]
     assert {k for k, i, n in seen if i == n} == {r.key() for r in ordered(wanted)}
 
@@ -156,9 +165,15 @@ def test_kills_at_random_moments_change_nothing(tmp_path):
         worker = start_worker(tmp_path, wanted, half_write)
         assert worker.stdout is not None and worker.stdout.readline() == "ready\n"
         if not half_write:
-            before = (folder / "checkpoint.pt").stat().st_mtime_ns if (folder / "checkpoint.pt").exists() else 0
+            before = (
+                (folder / "checkpoint.pt").stat().st_mtime_ns if (folder / "checkpoint.pt").exists() else 0
+            )
             while worker.poll() is None:
-                now = (folder / "checkpoint.pt").stat().st_mtime_ns if (folder / "checkpoint.pt").exists() else 0
+                now = (
+                    (folder / "checkpoint.pt").stat().st_mtime_ns
+                    if (folder / "checkpoint.pt").exists()
+                    else 0
+                )
                 if now != before:
                     break
                 time.sleep(0.01)

@@ -17,7 +17,12 @@ class Line(Task):
 
     def __init__(self, optim, seed=0, evaluations=1, select="last"):
         recipe = Recipe(
-            task="clef.finetune", data={"name": "rafdb"}, optim=optim, seed=seed, evaluations=evaluations, select=select
+            task="clef.finetune",
+            data={"name": "rafdb"},
+            optim=optim,
+            seed=seed,
+            evaluations=evaluations,
+            select=select,
         )
         super().__init__(recipe, torch.device("cpu"), None)
         torch.manual_seed(seed)
@@ -51,7 +56,9 @@ def same(a, b):
     return all(np.array_equal(a[k], b[k]) for k in a) and a.keys() == b.keys()
 
 
-@pytest.mark.parametrize("changes", [{}, {"ema": 0.9}, {"accumulation": 2}, {"optimizer": "sgd", "schedule": "constant"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"ema": 0.9}, {"accumulation": 2}, {"optimizer": "sgd", "schedule": "constant"}]
+)
 def test_resumed_training_is_bit_equal(tmp_path, changes):
     whole = train(Line(optim(**changes)), tmp_path_made(tmp_path / "whole"))
     folder = tmp_path_made(tmp_path / "cut")

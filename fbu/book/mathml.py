@@ -5,9 +5,17 @@ A book built without network stays readable without network: no script is fetche
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
+
+# The converter leaves no space around a function's name: before it, and before an argument without brackets.
+_NAME = "<mi>(?:log|exp|max|min)</mi>"
+_ENDS = ("</mi>", "</mn>", "</msub>", "</msup>", "</msubsup>", "&#x00029;</mo>")
+_BEFORE = re.compile("|".join(f"(?<={end})(?={_NAME})" for end in _ENDS))
+_AFTER = re.compile(rf"({_NAME})(?!<mo[^>]*>(?:\(|&#x00028;))")
+_SPACE = '<mspace width="0.17em"/>'
 
 
 def to_mathml(latex: str, *, display: bool) -> str:
@@ -15,9 +23,13 @@ def to_mathml(latex: str, *, display: bool) -> str:
     from latex2mathml.converter import convert
 
     try:
-        return str(convert(latex, display="block" if display else "inline"))
+        formula = str(convert(latex, display="block" if display else "inline"))
     except Exception as error:  # the converter raises many kinds
-        raise ValueError(f"formula {latex!r} cannot be converted: {type(error).__name__} {error}") from error
+        raise ValueError(f"formula {latex!r} cannot be read ({type(error).__name__} {error})") from error
+    unknown = re.search(r"\\\w+", formula)
+    if unknown:  # it passes an unknown command on as text
+        raise ValueError(f"formula {latex!r} cannot be read (unknown command {unknown[0]})")
+    return _AFTER.sub(rf"\1{_SPACE}", _BEFORE.sub(_SPACE, formula))
 
 
 def visit_inline(self: Any, node: nodes.math) -> None:

@@ -82,6 +82,7 @@ def run_notebook(path: Path, parameters: Mapping[str, Any], output: Path, *, cwd
             str(partial),
             parameters=dict(parameters),
             kernel_name="python3",
+            language="python",
             progress_bar=False,
             cwd=str(cwd or Path.cwd()),
         )

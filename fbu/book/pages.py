@@ -42,7 +42,7 @@ def stage(root: Path, executed: Path, target: Path, facts: Mapping[str, str]) ->
     files = {Path("_config.yml"): root / "_config.yml"}
     for path in (root / "book").rglob("*"):
         if path.is_file():
-            files[path.relative_to(root)] = path
+            files[path.relative_to(root / "book" if "_static" in path.parts else root)] = path
     for path in executed.glob("*/*.ipynb"):
         if (root / "notebooks" / path.relative_to(executed)).is_file() and not path.stem.endswith(".failed"):
             files[Path("notebooks") / path.relative_to(executed)] = path

@@ -77,6 +77,8 @@ def build(root: Path, options: Options, console: Console | None = None) -> Path 
             listed = pages.stage(root, folder / "notebooks", folder / "source", facts)
             index, notes = pages.build_html(folder / "source", folder / "work", folder / "html", listed)
             progress.update(line, total=1, completed=1)
+    for note in notes:
+        console.print(f"docstring: {note}", markup=False, soft_wrap=True)
     console.print(
         f"{len(notebooks) - len(jobs)} notebooks unchanged, {len(jobs)} executed, {len(listed)} pages"
     )

@@ -94,7 +94,7 @@ def execute(
                     _stamp(future.result()).write_text(key)
                     progress.console.print(f"executed {notebook.name} in {time.monotonic() - start:.0f} s")
                 except (NotebookError, ValueError) as error:
-                    failures.append(str(error))
+                    failures.append(f"{notebook.name}: {error}")
     if failures:
         raise NotebookError("\n\n".join(failures))
 

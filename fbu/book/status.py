@@ -13,7 +13,7 @@ PAPERS = {
     "dk_clip": "DK-CLIP (ACM MM 2024)",
     "emoco": "EmoCo (FG 2021)",
 }
-_STATES = {"data": "kept as data", "diagram": "a drawing, nothing to measure"}
+_STATES = {"data": "kept as data", "diagram": "a drawing"}
 
 
 def status_rows(path: Path) -> list[dict[str, str]]:
@@ -34,9 +34,13 @@ def status_page(path: Path, present: Set[str], facts: Mapping[str, str]) -> str:
     lines = [f"This copy was built with {said}.", ""]
     for paper, rows in groupby(status_rows(path), key=lambda row: row["paper"]):
         lines += [f"**{PAPERS[paper]}**", "", "| Item | Shows | Status |", "|---|---|---|"]
-        lines += [f"| {row['item']} | {row['shows']} | {_status(row, present)} |" for row in rows]
+        lines += [f"| {_unbroken(row['item'])} | {row['shows']} | {_status(row, present)} |" for row in rows]
         lines.append("")
     return "\n".join(lines)
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _status(row: Mapping[str, str], present: Set[str]) -> str:

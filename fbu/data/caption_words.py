@@ -1,4 +1,4 @@
-"""Words of the captions; they overlap with label names and descriptions, so that class names mean something."""
+"""Words of the captions; they overlap with label names and descriptions, so class names mean something."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """Captions for rendered faces, from action units and scene: what the stand-in towers read.
 
-Styles: *plain* (web-like: person, looks, sometimes an emotion), *detailed* (after face-caption collections: more
-looks and single facial movements), *noisy* (plain, with many wrong statements). Emotion words come at a stated rate
-and are wrong at a stated rate, so that a tower learns what class names mean, but not perfectly.
+Styles: *plain* (web-like: person, looks, sometimes an emotion), *detailed* (after face-caption collections:
+more looks and single facial movements), *noisy* (plain, with many wrong statements). Emotion words come at a
+stated rate and are wrong at a stated rate, so that a tower learns what class names mean, but not perfectly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,7 +141,7 @@ def _sentence(present: list[bool], u: list[float], taboo: set[str]) -> str:
     return "" if taboo & set(text.replace(",", "").split()) else f"a photo shows a person that {text}."
 
 
-def _looks(row: dict[str, object]) -> tuple[str, list[str]]:
+def _looks(row: Mapping[Hashable, object]) -> tuple[str, list[str]]:
     """The word for a person, and true statements about how they look."""
     age = float(str(row["age"]))
     word = {"female": "woman", "male": "man"}[str(row["sex"])]
@@ -163,7 +163,7 @@ def _looks(row: dict[str, object]) -> tuple[str, list[str]]:
     return person, said
 
 
-def _hair(row: dict[str, object]) -> str:
+def _hair(row: Mapping[Hashable, object]) -> str:
     if float(str(row["grey"])) > 0.5:
         return "grey hair"
     colour = np.array([float(str(row[f"hair_{c}"])) for c in ("red", "green", "blue")])

@@ -1,7 +1,7 @@
 """Drawn things other than faces, with captions: the rest of what the CLIP stand-in sees.
 
-Every thing is a stack of simple shapes (signed distances) in a unit square, drawn at any size, place and angle; all
-randomness is counter-based, so a picture does not depend on the batch that it is drawn in.
+Every thing is a stack of simple shapes (signed distances) in a unit square, at any size, place and angle.
+All randomness is counter-based, so a picture does not depend on the batch that it is drawn in.
 """
 
 from __future__ import annotations
@@ -47,6 +47,12 @@ def _ring(cx: float, cy: float, r: float, width: float) -> Callable[[Tensor, Ten
     return lambda x, y: width - (((x - cx) ** 2 + (y - cy) ** 2).sqrt() - r).abs()
 
 
+def _arc(cx: float) -> Callable[[Tensor, Tensor], Tensor]:
+    """A seam of a ball: the part of a ring that lies on the disc."""
+    ring, disc = _ring(cx, 0, 0.7, 0.04), _disc(0, 0, 0.6)
+    return lambda x, y: torch.minimum(ring(x, y), disc(x, y))
+
+
 def _box(cx: float, cy: float, hx: float, hy: float) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda x, y: torch.minimum(hx - (x - cx).abs(), hy - (y - cy).abs())
 
@@ -80,8 +86,8 @@ def _blossom(x: Tensor, y: Tensor) -> Tensor:
 THINGS: dict[str, tuple[_Part, ...]] = {
     "ball": (
         (_MAIN, _disc(0, 0, 0.6)),
-        (_DARK, _ring(-0.6, 0, 0.7, 0.04)),
-        (_DARK, _ring(0.6, 0, 0.7, 0.04)),
+        (_DARK, _arc(-0.6)),
+        (_DARK, _arc(0.6)),
     ),
     "house": (
         (_PALE, _box(0, 0.3, 0.5, 0.4)),
@@ -162,7 +168,7 @@ def _plan(index: np.ndarray | Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor
 
 
 def draw_objects(index: np.ndarray | Tensor, size: int, *, seed: int = 0) -> np.ndarray:
-    """Pictures of things: uint8 ``[n, 3, size, size]``; picture k depends on ``index[k]`` and ``seed`` only."""
+    """Pictures of things, uint8 ``[n, 3, size, size]``; each depends on its number and the seed only."""
     index = np.asarray(index)
     out = np.empty((len(index), 3, size, size), np.uint8)
     for start in range(0, len(index), _CHUNK):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from filelock import FileLock
 
 from fbu.config import home
@@ -77,10 +78,12 @@ def _draw(folder: Path, count: int, faces: float, style: str, image_size: int, s
     try:
         for first in range(0, count, 2048):
             index = np.arange(first, min(first + 2048, count))
-            face = uniform(seed, index, 1, 977)[:, 0].numpy() < faces
+            face = uniform(seed, torch.from_numpy(index), 1, 977)[:, 0].numpy() < faces
             if face.any():
                 scene, names = tower_scenes(index[face], seed=seed)
-                images[index[face]] = render_scene(scene, image_size).numpy()
+                pictures = render_scene(scene, image_size)
+                assert isinstance(pictures, torch.Tensor)  # no masks were asked for
+                images[index[face]] = pictures.numpy()
                 texts = captions_for(scene, index[face], names, style=style, seed=seed)
                 for i, text, name in zip(index[face], texts, names, strict=True):
                     captions[i], shown[i] = text, str(name)

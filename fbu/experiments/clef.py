@@ -49,12 +49,21 @@ QUICK_ROWS = ("FaRL I", "FaRL I,N,D", "CLEF PI,I", FULL)
 OPEN_ROWS = ("CLIP I", "FaRL I,N,D", "CLEF PI,I", FULL)
 # What the paper leaves open (reported/hyperparameters.csv) and this project had to choose.
 ASSUMED_PRETRAIN = ("optim.lr", "augment", "optim.clip_grad")
-ASSUMED_FINETUNE = ("optim.epochs", "optim.warmup", "optim.weight_decay", "optim.min_lr", "augment", "class_weight")
+ASSUMED_FINETUNE = (
+    "optim.epochs",
+    "optim.warmup",
+    "optim.weight_decay",
+    "optim.min_lr",
+    "augment",
+    "class_weight",
+)
 
 Source = str | Mapping[str, str]
 
 
-def pretraining(p: Profile, source: Source, seed: int, *, text: bool, pairing: str = "activity", images: int | None = None) -> Recipe:
+def pretraining(
+    p: Profile, source: Source, seed: int, *, text: bool, pairing: str = "activity", images: int | None = None
+) -> Recipe:
     """Stage 1 on BP4D, from FaRL, on the training subjects of the seed's fold."""
     folds = data.load_manifest("bp4d").splits.folds
     spec = DataSpec(
@@ -68,7 +77,13 @@ def pretraining(p: Profile, source: Source, seed: int, *, text: bool, pairing: s
     if images is not None:
         length = {"images": images}
     optim = OptimSpec(
-        lr=p.pretrain_lr, min_lr=1e-6, weight_decay=0.01, batch_size=64, warmup=0.2, precision=p.precision, **length
+        lr=p.pretrain_lr,
+        min_lr=1e-6,
+        weight_decay=0.01,
+        batch_size=64,
+        warmup=0.2,
+        precision=p.precision,
+        **length,
     )
     start = tower("FaRL", p)
     return Recipe(
@@ -101,7 +116,9 @@ def finetuning(p: Profile, dataset: str, source: Source, seed: int, method: str,
     start = tower(method, p) if method != "CLEF" else pretraining(p, source, seed, text="PA" in ticked)
     length: dict[str, Any] = {"epochs": 20.0} if p.name == "paper" else {"images": p.finetune_images(own)}
     options = {"use": "".join(t for t in ticked if t in ("I", "N", "D"))}
-    if own == "open":  # 33 neutral faces for one of disgust: the inverse frequency would be all about the rare ones
+    if (
+        own == "open"
+    ):  # 33 neutral faces for one of disgust: the inverse frequency would be all about the rare ones
         options["class_weight"] = "inverse_sqrt"
     return Recipe(
         task="clef.finetune",
@@ -131,7 +148,9 @@ def table7_ablation(profile: str = "quick", source: Source = "twin", seeds: int 
     cells = []
     for column, dataset, metric in columns:
         for method, letters in ROWS:
-            cells.append(_ablation_cell(p, column, dataset, metric, method, letters, source, seeds or p.seeds))
+            cells.append(
+                _ablation_cell(p, column, dataset, metric, method, letters, source, seeds or p.seeds)
+            )
     return Table("clef.table7_ablation", profile, cells)
 
 
@@ -166,7 +185,9 @@ def _printed(dataset: str, method: str, letters: str) -> float:
     ticked = letters.split(",")
     variant = ";".join(f"{k}={int(k in ticked)}" for k in ("PA", "PI", "I", "N", "D"))
     metric = "f1" if dataset == "BP4D" else "accuracy"
-    return reported.value("clef_table7_ablation", method=method, variant=variant, dataset=dataset, metric=metric)
+    return reported.value(
+        "clef_table7_ablation", method=method, variant=variant, dataset=dataset, metric=metric
+    )
 
 
 def fig1_pairing(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
@@ -192,7 +213,9 @@ def fig1_pairing(profile: str = "quick", source: Source = "twin", seeds: int | N
     return Table("clef.fig1_pairing", profile, cells)
 
 
-def pairing_rates(profile: str = "quick", source: Source = "twin", batch: int = 64, seed: int = 0) -> pd.DataFrame:
+def pairing_rates(
+    profile: str = "quick", source: Source = "twin", batch: int = 64, seed: int = 0
+) -> pd.DataFrame:
     """How often pairs of a training batch show the same expression, for both ways of pairing.
 
     Returns:
@@ -203,7 +226,9 @@ def pairing_rates(profile: str = "quick", source: Source = "twin", batch: int = 
     """
     p = profile_named(profile)
     folds = data.load_manifest("bp4d").splits.folds
-    train = data.load("bp4d", "train", source=source_of("bp4d", source), fold=folds[0], size=p.size, image_size=p.image_size)
+    train = data.load(
+        "bp4d", "train", source=source_of("bp4d", source), fold=folds[0], size=p.size, image_size=p.image_size
+    )
     records = train.records
     expression, activity, person = (
         np.unique(x, return_inverse=True)[1]
@@ -214,7 +239,10 @@ def pairing_rates(profile: str = "quick", source: Source = "twin", batch: int = 
     a, b = a[a != b], b[a != b]
     same_expression, same_person = expression[a] == expression[b], person[a] == person[b]
     rows = {}
-    for name, positive in (("self-supervised", np.zeros(len(a), bool)), ("activity", activity[a] == activity[b])):
+    for name, positive in (
+        ("self-supervised", np.zeros(len(a), bool)),
+        ("activity", activity[a] == activity[b]),
+    ):
         rows[name] = {
             "pulled together": 100 * same_expression[positive].mean() if positive.any() else np.nan,
             "pushed apart": 100 * same_expression[~positive].mean(),

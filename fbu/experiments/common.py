@@ -61,6 +61,10 @@ class Table:
     cells: list[Cell]
     runs: dict[str, Run] = field(default_factory=dict)
 
+    def columns(self) -> list[str]:
+        """Columns in reading order."""
+        return list(dict.fromkeys(c.column for c in self.cells))
+
     def recipes(self) -> list[Recipe]:
         """Every recipe of the table, without duplicates."""
         seen = {r.key(): r for cell in self.cells for r in cell.recipes}
@@ -69,7 +73,9 @@ class Table:
     def run(self, *, workers: int = 1, device: str = "auto", progress: Progress | None = None) -> Table:
         """Run what is missing and collect the results; returns itself."""
         recipes = self.recipes()
-        for recipe, done in zip(recipes, run_all(recipes, workers=workers, device=device, progress=progress), strict=True):
+        for recipe, done in zip(
+            recipes, run_all(recipes, workers=workers, device=device, progress=progress), strict=True
+        ):
             self.runs[recipe.key()] = done
         return self
 
@@ -103,7 +109,12 @@ class Table:
 
         rows = []
         for cell in self.cells:
-            row = {"label": cell.label, "column": cell.column, "metric": cell.metric, "reported": cell.reported}
+            row = {
+                "label": cell.label,
+                "column": cell.column,
+                "metric": cell.metric,
+                "reported": cell.reported,
+            }
             row |= reference(self.name, self.profile, cell)
             row |= self._measured(cell)
             rows.append(row)
@@ -112,7 +123,9 @@ class Table:
     def _measured(self, cell: Cell) -> dict[str, Any]:
         results = self.results(cell)
         if not results:
-            note = cell.why_empty or ("not run yet" if cell.recipes else NOT_IN_PROFILE.format(profile=self.profile))
+            note = cell.why_empty or (
+                "not run yet" if cell.recipes else NOT_IN_PROFILE.format(profile=self.profile)
+            )
             return {"source": "", "value": np.nan, "spread": np.nan, "n": 0, "verdict": "", "note": note}
         values = np.array([points(r, cell.metric) for r in results])
         low, high = interval(tuple(results), cell.metric)
@@ -127,7 +140,9 @@ class Table:
             "seconds": sum(r.provenance["seconds"] for r in results),
             "memory_mb": max(r.provenance["peak_memory_mb"] for r in results),
             "commit": results[0].provenance["commit"],
-            "note": "" if len(results) == len(cell.recipes) else f"{len(results)} of {len(cell.recipes)} runs",
+            "note": ""
+            if len(results) == len(cell.recipes)
+            else f"{len(results)} of {len(cell.recipes)} runs",
         }
 
     def verdict(self, cell: Cell) -> str:
@@ -162,20 +177,22 @@ class Table:
         frame = self.frame()
         frame = frame[frame["column"] == column]
         source = next((s for s in frame["source"] if s), "")
-        shown = {
-            "reported (paper)": frame["reported"].map(_number),
+        rows = frame.to_dict("records")
+        shown: dict[str, list[str]] = {
+            "reported (paper)": [_number(r["reported"]) for r in rows],
             "reference (ledger)": [
-                _spread(r.reference, r.reference_spread, r.reference_n) + (" stale" if r.stale else "")
-                for r in frame.itertuples()
+                _spread(r["reference"], r["reference_spread"], r["reference_n"])
+                + (" stale" if r["stale"] else "")
+                for r in rows
             ],
             f"this run ({source or 'none'})": [
-                _spread(r.value, r.spread, r.n) if r.n else r.note for r in frame.itertuples()
+                _spread(r["value"], r["spread"], r["n"]) if r["n"] else r["note"] for r in rows
             ],
-            "95 % interval": [f"{r.low:.1f} to {r.high:.1f}" if r.n else "" for r in frame.itertuples()],
-            "direction": frame["verdict"],
-            "cost": [f"{r.seconds:.0f} s, {r.memory_mb:.0f} MB" if r.n else "" for r in frame.itertuples()],
+            "95 % interval": [f"{r['low']:.1f} to {r['high']:.1f}" if r["n"] else "" for r in rows],
+            "direction": [r["verdict"] for r in rows],
+            "cost": [f"{r['seconds']:.0f} s, {r['memory_mb']:.0f} MB" if r["n"] else "" for r in rows],
         }
-        return pd.DataFrame({k: list(v) for k, v in shown.items()}, index=list(frame["label"])).rename_axis("row")
+        return pd.DataFrame(shown, index=list(frame["label"])).rename_axis("row")
 
 
 def _number(value: float | None) -> str:

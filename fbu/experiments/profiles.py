@@ -146,7 +146,12 @@ def tower(weights: str, p: Profile) -> Recipe | None:
         encoder=EncoderSpec(name=p.encoder),
         options=TOWERS[weights],
         optim=OptimSpec(
-            lr=p.tower_lr, weight_decay=0.05, batch_size=128, images=p.tower_images, warmup=0.05, precision=p.precision
+            lr=p.tower_lr,
+            weight_decay=0.05,
+            batch_size=128,
+            images=p.tower_images,
+            warmup=0.05,
+            precision=p.precision,
         ),
         augment=Augment(),
         threads=p.threads,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,9 @@ from fbu.models.starting import start_weights
 from fbu.probes import identity_probe, neighbour_purity
 from fbu.recipes import Recipe
 from fbu.training import Options, Outcome, Task
+
+if TYPE_CHECKING:
+    from open_clip.model import CLIP
 
 
 class Pretraining(Options):
@@ -63,13 +66,17 @@ class CLEF(nn.Module):
         text_encoder: "shared" or "separate".
     """
 
-    def __init__(self, encoder: nn.Module, tokens: dict[str, Tensor], use: str, text_encoder: str) -> None:
+    name_tokens: Tensor
+    description_tokens: Tensor
+
+    def __init__(self, encoder: CLIP, tokens: dict[str, Tensor], use: str, text_encoder: str) -> None:
         super().__init__()
-        self.encoder, self.use = encoder, use
+        self.encoder: CLIP = encoder
+        self.use = use
         for role, ids in tokens.items():
             self.register_buffer(f"{role}_tokens", ids, persistent=False)
         self.head: nn.Linear | None = None
-        self.description_encoder: nn.Module | None = None
+        self.description_encoder: CLIP | None = None
         classes = tokens["name"].shape[1]
         if use == "I":
             self.head = nn.Linear(_width(encoder), classes)
@@ -78,19 +85,19 @@ class CLEF(nn.Module):
             import copy
 
             self.description_encoder = copy.deepcopy(encoder)
-            self.description_encoder.visual = nn.Identity()  # type: ignore[assignment]
-            self.description_encoder.logit_scale.requires_grad_(False)  # type: ignore[union-attr]
+            self.description_encoder.visual = nn.Identity()
+            self.description_encoder.logit_scale.requires_grad_(False)
 
     def texts(self, template: int) -> tuple[Tensor, Tensor]:
         """Features (C, d) of the names and of the descriptions; a role that is not used is an empty tensor."""
-        name = self.name_tokens[0]  # type: ignore[index]
-        description = self.description_tokens[template]  # type: ignore[index]
+        name = self.name_tokens[0]
+        description = self.description_tokens[template]
         if self.description_encoder is not None:
-            return self.encoder.encode_text(name), self.description_encoder.encode_text(description)  # type: ignore
+            return self.encoder.encode_text(name), self.description_encoder.encode_text(description)
         if self.use == "IND":  # one pass for both
-            both = self.encoder.encode_text(torch.cat([name, description]))  # type: ignore[operator]
+            both = self.encoder.encode_text(torch.cat([name, description]))
             return both[: len(name)], both[len(name) :]
-        features = self.encoder.encode_text(name if self.use == "IN" else description)  # type: ignore[operator]
+        features = self.encoder.encode_text(name if self.use == "IN" else description)
         empty = features.new_empty(0, features.shape[1])
         return (features, empty) if self.use == "IN" else (empty, features)
 
@@ -102,25 +109,25 @@ class CLEF(nn.Module):
     @property
     def logit_scale(self) -> Tensor:
         """1 / tau, at most 100 as in CLIP."""
-        return self.encoder.logit_scale.exp().clamp(max=100)  # type: ignore[union-attr, operator]
+        return self.encoder.logit_scale.exp().clamp(max=100)
 
     def logits(self, images: Tensor) -> Tensor:
         """(n, C) logits of normalised pictures (n, 3, S, S)."""
-        z = self.encoder.encode_image(images)  # type: ignore[operator]
+        z = self.encoder.encode_image(images)
         if self.head is not None:
             return self.head(z)
         return self.logit_scale * F.normalize(z, dim=-1) @ F.normalize(self.label_features(), dim=-1).T
 
 
-def _width(encoder: nn.Module) -> int:
-    return int(encoder.text_projection.shape[-1])  # type: ignore[union-attr, operator, index]
+def _width(encoder: CLIP) -> int:
+    return int(encoder.text_projection.shape[-1])
 
 
-def _freeze_text(encoder: nn.Module) -> None:
+def _freeze_text(encoder: CLIP) -> None:
     """Leave only the image tower trainable: nothing reads the text tower or the temperature."""
     for parameter in encoder.parameters():
         parameter.requires_grad_(False)
-    for parameter in encoder.visual.parameters():  # type: ignore[union-attr]
+    for parameter in encoder.visual.parameters():
         parameter.requires_grad_(True)
 
 
@@ -169,7 +176,7 @@ class _ClefTask(Task):
         with torch.no_grad():
             batches = Pictures(images, self.device).batches(256)
             encode = self.encoder.encode_image
-            return torch.cat([F.normalize(encode(x), dim=-1).cpu() for x in batches])  # type: ignore[operator]
+            return torch.cat([F.normalize(encode(x), dim=-1).cpu() for x in batches])
 
 
 class PretrainTask(_ClefTask):
@@ -189,18 +196,19 @@ class PretrainTask(_ClefTask):
         self.tokens = torch.stack([tokenize(texts) for texts in filled]).to(device)
         if not self.options.activity_text:
             _freeze_text(self.encoder)
-        self.encoder.logit_scale.requires_grad_(False)  # type: ignore[union-attr]  # epsilon is fixed
-        self.model = self.encoder.to(device)
+        self.encoder.logit_scale.requires_grad_(False)  # epsilon is fixed
+        self.model: CLIP = self.encoder.to(device)
 
     @cached_property
     def activity(self) -> Tensor:
+        """Activity (N,) of the training pictures."""
         return torch.tensor([self.tasks.index(a) for a in self.train_split.records["activity"]])
 
     def loss(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Eq. 2, or its first term alone without activity texts (PI only)."""
         settings, augment = self.options, self.recipe.augment
         views = [self.pictures.batch(rows, augment, generator) for _ in range(2)]
-        z_image, z_view = self.model.encode_image(torch.cat(views)).chunk(2)  # type: ignore[operator]
+        z_image, z_view = self.model.encode_image(torch.cat(views)).chunk(2)
         same = self.activity[rows] if settings.pairing == "activity" else torch.arange(len(rows))
         same = same.to(self.device)
         common = {"temperature": settings.temperature, "normalizer": settings.normalizer}
@@ -208,8 +216,10 @@ class PretrainTask(_ClefTask):
             loss = losses.cross_modal_supcon(z_image, z_view, same, **common)
             return {"loss": loss, "image_view": loss}
         template = int(torch.randint(len(self.tokens), (1,), generator=generator))
-        z_text = self.model.encode_text(self.tokens[template])[self.activity[rows]]  # type: ignore[operator]
-        total, terms = losses.clef_pretraining(z_image, z_view, z_text, same, temperature=settings.temperature)
+        z_text = self.model.encode_text(self.tokens[template])[self.activity[rows]]
+        total, terms = losses.clef_pretraining(
+            z_image, z_view, z_text, same, temperature=settings.temperature
+        )
         return {"loss": total, **terms}
 
     def evaluate(self, split: str) -> Outcome:
@@ -234,7 +244,7 @@ def expression_key(records: pd.DataFrame) -> np.ndarray:
     """What "same expression" means: the twin's true expression, or on real frames the same set of active units."""
     if "true_expression" in records:
         return records["true_expression"].to_numpy()
-    units = [c for c in records if c.startswith("AU")]
+    units = [c for c in map(str, records.columns) if c.startswith("AU")]
     return records[units].astype(str).agg("".join, axis=1).to_numpy()
 
 
@@ -247,17 +257,21 @@ class FinetuneTask(_ClefTask):
         super().__init__(recipe, device, start)
         manifest = data.load_manifest(recipe.data.name)
         self.kind: Literal["expression", "au"] = manifest.kind
-        keys = manifest.labels if self.kind == "expression" else tuple(int(name[2:]) for name in manifest.labels)
+        keys = (
+            manifest.labels if self.kind == "expression" else tuple(int(name[2:]) for name in manifest.labels)
+        )
         tokens = label_tokens(recipe.encoder.name, self.kind, keys)
         model = CLEF(self.encoder, tokens, self.options.use, self.options.text_encoder)
         self.model: CLEF = model.to(device)
 
     @cached_property
     def targets(self) -> Tensor:
+        """Targets of the training pictures: (N,) classes or (N, A) units."""
         return torch.tensor(self.train_split.targets).to(self.device)
 
     @cached_property
     def class_weight(self) -> Tensor | None:
+        """Weights (C,) of Eq. 4 or 5 from the training split."""
         if self.options.class_weight == "none":
             return None
         power = 1.0 if self.options.class_weight == "inverse_frequency" else 0.5
@@ -271,8 +285,8 @@ class FinetuneTask(_ClefTask):
         if use == "I":
             loss = self._head_loss(model.logits(x), y)
             return {"loss": loss, "head": loss}
-        z_image = model.encoder.encode_image(x)  # type: ignore[operator]
-        template = int(torch.randint(len(model.description_tokens), (1,), generator=generator))  # type: ignore
+        z_image = model.encoder.encode_image(x)
+        template = int(torch.randint(len(model.description_tokens), (1,), generator=generator))
         z_name, z_description = model.texts(template)
         weight = {"class_weight" if self.kind == "expression" else "pos_weight": self.class_weight}
         total, terms = losses.clef_finetuning(
@@ -299,7 +313,9 @@ class FinetuneTask(_ClefTask):
     def scores(self, images: np.ndarray) -> np.ndarray:
         """Probabilities (n, C): softmax over expressions, sigmoid for each action unit."""
         with torch.no_grad():
-            logits = torch.cat([self.model.logits(x).float().cpu() for x in Pictures(images, self.device).batches(256)])
+            logits = torch.cat(
+                [self.model.logits(x).float().cpu() for x in Pictures(images, self.device).batches(256)]
+            )
         return (logits.softmax(1) if self.kind == "expression" else logits.sigmoid()).numpy()
 
     def evaluate(self, split: str) -> Outcome:

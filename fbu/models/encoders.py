@@ -1,7 +1,7 @@
 """Dual encoders: an image tower and a text tower with a shared embedding space, as in CLIP.
 
-The model is always an unmodified class of open_clip. ``fbu-tiny`` is our own small configuration for 64-pixel faces on a
-CPU; everything else is an open_clip name, with published weights, a local file, or random weights.
+The model is always an unmodified class of open_clip. ``fbu-tiny`` is our own small configuration for 64-pixel
+faces on a CPU; everything else is an open_clip name, with published weights, a local file, or random weights.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from fbu.config import data_root
 from fbu.errors import DataError
 from fbu.recipes import EncoderSpec
+
+if TYPE_CHECKING:
+    from open_clip.model import CLIP
 
 TINY = "fbu-tiny"
 # Keys of OpenAI's archives that describe the model instead of holding weights.
@@ -88,7 +91,7 @@ TINY_CONFIG: dict[str, Any] = {
 }
 
 
-def _tiny() -> nn.Module:
+def _tiny() -> CLIP:
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
     vision, text = CLIPVisionCfg(**TINY_CONFIG["vision_cfg"]), CLIPTextCfg(**TINY_CONFIG["text_cfg"])
@@ -106,7 +109,7 @@ def tokenizer_for(name: str) -> Tokenizer:
     return Tokenizer()
 
 
-def load_dual_encoder(name: str, pretrained: str | None = None, checkpoint: str | Path | None = None) -> nn.Module:
+def load_dual_encoder(name: str, pretrained: str | None = None, checkpoint: str | Path | None = None) -> CLIP:
     """Build a CLIP-style dual encoder, an unmodified open_clip model.
 
     Args:
@@ -136,12 +139,14 @@ def load_dual_encoder(name: str, pretrained: str | None = None, checkpoint: str 
     return model
 
 
-def _open_clip(name: str, pretrained: str | None) -> nn.Module:
+def _open_clip(name: str, pretrained: str | None) -> CLIP:
     import open_clip
 
     if name not in open_clip.list_models():
         near = [m for m in open_clip.list_models() if m.startswith(name[:6])]
-        raise DataError(f"no dual encoder {name!r}; known names that begin alike: {', '.join(near) or 'none'}")
+        raise DataError(
+            f"no dual encoder {name!r}; known names that begin alike: {', '.join(near) or 'none'}"
+        )
     if pretrained is None:
         return open_clip.create_model(name, load_weights=False)
     tags = open_clip.list_pretrained_tags_by_model(name)
@@ -150,7 +155,7 @@ def _open_clip(name: str, pretrained: str | None) -> nn.Module:
     return open_clip.create_model(name, pretrained=pretrained)
 
 
-def _load_into(model: nn.Module, path: Path) -> None:
+def _load_into(model: CLIP, path: Path) -> None:
     from open_clip.model import resize_pos_embed
 
     state = {k.removeprefix("module."): v for k, v in read_state(path).items() if k not in _NOT_WEIGHTS}
@@ -200,7 +205,7 @@ def _torchscript_state(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def encoder_from(spec: EncoderSpec) -> nn.Module:
+def encoder_from(spec: EncoderSpec) -> CLIP:
     """Dual encoder of a recipe; a checkpoint is looked up under ``$FBU_DATA/weights``.
 
     Raises:
@@ -214,7 +219,7 @@ def encoder_from(spec: EncoderSpec) -> nn.Module:
     return load_dual_encoder(spec.name, checkpoint=root / "weights" / spec.checkpoint)
 
 
-def parameter_counts(model: nn.Module) -> dict[str, int]:
+def parameter_counts(model: CLIP) -> dict[str, int]:
     """Parameters of the image tower, of the text tower (the rest without the temperature), and of both."""
     image = sum(p.numel() for p in model.visual.parameters())
     total = sum(p.numel() for p in model.parameters())

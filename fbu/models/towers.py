@@ -1,14 +1,14 @@
 """Stand-in towers: dual encoders pre-trained here, on drawn pictures, in the place of published weights.
 
-``towers.contrast`` is CLIP's symmetric image-text contrast (Radford et al. 2021). What makes one tower "CLIP" and another
-"FaRL" is what it was shown: see :data:`TOWERS`. In the ``paper`` profile the published weights take their place.
+``towers.contrast`` is CLIP's symmetric image-text contrast (Radford et al. 2021). What makes one tower "CLIP" and
+another "FaRL" is what it was shown: see :data:`TOWERS`. In the ``paper`` profile the published weights take their place.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ from fbu.models.encoders import encoder_from, tokenizer_for
 from fbu.models.pictures import Pictures
 from fbu.recipes import Recipe
 from fbu.training import Options, Outcome, Task
+
+if TYPE_CHECKING:
+    from open_clip.model import CLIP
 
 
 class Contrast(Options):
@@ -46,11 +49,12 @@ class ContrastTask(Task):
     def __init__(self, recipe: Recipe, device: torch.device, start: Path | None) -> None:
         super().__init__(recipe, device, start)
         model = encoder_from(recipe.encoder)
-        self.model = model.to(device)
+        self.model: CLIP = model.to(device)
         self.tokenize = tokenizer_for(recipe.encoder.name)
 
     @cached_property
     def shown(self) -> Captioned:
+        """Everything that the tower is shown, drawn once."""
         spec, settings = self.recipe.data, self.options
         return captioned(
             faces=settings.faces,
@@ -62,14 +66,17 @@ class ContrastTask(Task):
 
     @cached_property
     def train_part(self) -> Captioned:
+        """The pictures that are trained on."""
         return self.shown.part(test=False)
 
     @cached_property
     def tokens(self) -> Tensor:
+        """Token ids (N, L) of the training captions."""
         return self.tokenize(self.train_part.captions).to(torch.int32)
 
     @cached_property
     def pictures(self) -> Pictures:
+        """The training pictures."""
         return Pictures(self.train_part.images, self.device)
 
     def __len__(self) -> int:
@@ -80,10 +87,10 @@ class ContrastTask(Task):
         from open_clip import ClipLoss
 
         x = self.pictures.batch(rows, self.recipe.augment, generator)
-        z_image = F.normalize(self.model.encode_image(x), dim=-1)  # type: ignore[operator]
+        z_image = F.normalize(self.model.encode_image(x), dim=-1)
         tokens = self.tokens[rows].long().to(self.device)
-        z_text = F.normalize(self.model.encode_text(tokens), dim=-1)  # type: ignore[operator]
-        scale = self.model.logit_scale.exp().clamp(max=100)  # type: ignore[union-attr, operator]
+        z_text = F.normalize(self.model.encode_text(tokens), dim=-1)
+        scale = self.model.logit_scale.exp().clamp(max=100)
         return {"loss": ClipLoss()(z_image.float(), z_text.float(), scale)}
 
     def evaluate(self, split: str) -> Outcome:
@@ -94,10 +101,10 @@ class ContrastTask(Task):
         names = list(labels.EXPRESSIONS)
         prompts = labels.prompts("clef", "name", labels.names("expression", names))[0]
         tokens = self.tokenize(prompts).to(self.device)
-        z_name = F.normalize(self.model.encode_text(tokens), dim=-1).cpu()  # type: ignore[operator]
+        z_name = F.normalize(self.model.encode_text(tokens), dim=-1).cpu()
         encode = self.model.encode_image
         batches = Pictures(held.images[half], self.device).batches(256)
-        z = torch.cat([F.normalize(encode(x), dim=-1).cpu() for x in batches])  # type: ignore[operator]
+        z = torch.cat([F.normalize(encode(x), dim=-1).cpu() for x in batches])
         found = (z @ z_name.T).argmax(1).numpy()
         truth = np.array([names.index(n) for n in held.shown[half]])
         recall = [(found[truth == c] == c).mean() for c in np.unique(truth)]

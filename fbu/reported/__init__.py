@@ -5,9 +5,9 @@ other files (prompts, hyperparameters, training logs ...) have a row type of the
 refused with its name and line.
 """
 
-from fbu.reported.arithmetic import TOLERANCE, averages, second_best_marks, shared_cells
+from fbu.reported.arithmetic import TOLERANCE, averages, leaders, second_best_marks, shared_cells
 from fbu.reported.rows import ResultRow, read_rows
-from fbu.reported.tables import PAPERS, hyperparameters, names, paper_of, results, table, value
+from fbu.reported.tables import PAPERS, hyperparameters, names, paper_of, results, table, title, value
 
 __all__ = [
     "PAPERS",
@@ -15,6 +15,7 @@ __all__ = [
     "ResultRow",
     "averages",
     "hyperparameters",
+    "leaders",
     "names",
     "paper_of",
     "read_rows",
@@ -22,5 +23,6 @@ __all__ = [
     "second_best_marks",
     "shared_cells",
     "table",
+    "title",
     "value",
 ]

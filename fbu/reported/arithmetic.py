@@ -33,6 +33,26 @@ def averages(tolerance: float = TOLERANCE) -> pd.DataFrame:
     return out[[*key, "metric", "reported", "recomputed", "parts", "difference", "off"]]
 
 
+def leaders() -> pd.DataFrame:
+    """First row of every table by the printed averages and by the recomputed ones.
+
+    Returns:
+        One row per table, with ``first, margin`` (points above the second) by the printed averages and
+        ``first_recomputed, margin_recomputed``. Only rows whose parts are printed take part.
+    """
+    frame = averages()
+    frame["row"] = (frame["method"] + ", " + frame["variant"]).str.removesuffix(", ")
+    out = []
+    for (name, dataset, metric), part in frame.groupby(["table", "dataset", "metric"], sort=False):
+        entry = {"table": name, "dataset": dataset, "metric": metric}
+        for column, suffix in (("reported", ""), ("recomputed", "_recomputed")):
+            best = part.nlargest(2, column)
+            entry[f"first{suffix}"] = best["row"].iloc[0]
+            entry[f"margin{suffix}"] = best[column].iloc[0] - best[column].iloc[-1]
+        out.append(entry)
+    return pd.DataFrame(out)
+
+
 def shared_cells() -> pd.DataFrame:
     """Cells that two papers print for the same method, dataset, class and metric.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pandas as pd
 from fbu.reported.rows import SCHEMAS, ResultRow, read_rows
 from fbu.resources import resource
 
-PAPERS = ("clef", "ke_fer", "dk_clip", "emoco")
+PAPERS = {"clef": "CLEF", "ke_fer": "KE-FER", "dk_clip": "DK-CLIP", "emoco": "EmoCo"}
+"""The papers' short names, by the name under which their tables are filed."""
 
 
 def names(results_only: bool = False) -> list[str]:
@@ -92,8 +94,28 @@ def hyperparameters(paper: str) -> pd.DataFrame:
 
 
 def paper_of(table_name: str) -> str:
-    """The paper that a table of results belongs to."""
-    return next(paper for paper in PAPERS if table_name.startswith(f"{paper}_"))
+    """The paper that a table of results belongs to; ValueError for the files that hold several."""
+    for paper in PAPERS:
+        if table_name.startswith(f"{paper}_"):
+            return paper
+    raise ValueError(f"{table_name!r} belongs to no paper; papers are {', '.join(PAPERS)}")
+
+
+def title(table_name: str) -> str:
+    """Name of a table as a reader knows it, e.g. "CLEF, Table 3".
+
+    Example:
+        >>> title("emoco_table2_disfa"), title("ke_fer_fig4_selfcontrast_text")
+        ('EmoCo, Table II', 'KE-FER, Figure 4')
+    """
+    paper = paper_of(table_name)
+    found = re.match(rf"{paper}_(table|fig)(\d)_", table_name)
+    if not found:
+        return f"{PAPERS[paper]}, text"
+    kind, number = found.groups()
+    if paper == "emoco":
+        number = ("I", "II", "III", "IV")[int(number) - 1]
+    return f"{PAPERS[paper]}, {'Table' if kind == 'table' else 'Figure'} {number}"
 
 
 def results() -> pd.DataFrame:

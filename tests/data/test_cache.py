@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,20 @@ def test_decoded_once(copy: tuple[Path, pd.DataFrame], monkeypatch: pytest.Monke
     np.testing.assert_array_equal(cache.decoded(*copy, image_size=8).images, first.images)
     with pytest.raises(AssertionError):
         cache.decoded(*copy, image_size=9)
+
+
+def test_two_askers_decode_once(copy: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def counted(path: Path, *args: object) -> np.ndarray:
+        seen.append(path.name)
+        return decode(path, 8)
+
+    monkeypatch.setattr(cache, "decode", counted)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: cache.decoded(*copy, image_size=8), range(4)))
+    assert sorted(seen) == [f"{i}.png" for i in range(5)]
+    assert all(np.array_equal(each.images, found[0].images) for each in found)
 
 
 def test_key_follows_content_not_place_or_time(tmp_path: Path, picture: Callable[..., None]) -> None:

@@ -4,11 +4,18 @@ import torch
 import torch.nn.functional as F
 
 from fbu import data, labels, losses
-from fbu.models.clef import CLEF, FinetuneTask, PretrainTask, frequency_weights, label_tokens, prediction_frame
+from fbu.models.clef import (
+    CLEF,
+    FinetuneTask,
+    PretrainTask,
+    frequency_weights,
+    label_tokens,
+    prediction_frame,
+)
 from fbu.models.encoders import load_dual_encoder
 from fbu.models.pictures import Pictures
 from fbu.recipes import Recipe
-from fbu.training import draw, make_optimizer
+from fbu.training import draw
 
 CPU = torch.device("cpu")
 
@@ -65,7 +72,9 @@ def test_trainable_names():
     assert {n.split(".")[1] for n in alone if n.startswith("encoder")} == {"visual"}
     assert {"head.weight", "head.bias"} <= alone
     both = trainable(finetune("IND").model)
-    assert {n.removeprefix("encoder.") for n in both} == {n for n, _ in load_dual_encoder("fbu-tiny").named_parameters()}
+    assert {n.removeprefix("encoder.") for n in both} == {
+        n for n, _ in load_dual_encoder("fbu-tiny").named_parameters()
+    }
     separate = trainable(finetune("IND", text_encoder="separate").model)
     extra = {n for n in separate if n.startswith("description_encoder")}
     assert extra and not any(".visual." in n or "logit_scale" in n for n in extra)
@@ -82,7 +91,9 @@ def test_loss_is_equation_6():
     names = task.model.encoder.encode_text(task.model.name_tokens[0])
     descriptions = task.model.encoder.encode_text(task.model.description_tokens[template])
     scale = task.model.encoder.logit_scale.exp()
-    image = losses.image_name_cross_entropy(z, names, task.targets[ROWS], scale, class_weight=task.class_weight)
+    image = losses.image_name_cross_entropy(
+        z, names, task.targets[ROWS], scale, class_weight=task.class_weight
+    )
     text = losses.name_description_contrast(descriptions, names, scale)
     assert terms["loss"].item() == pytest.approx(((2 * image + text) / 2).item(), rel=1e-5)
 
@@ -183,11 +194,15 @@ def test_pretraining_evaluation():
     metrics = task.evaluate("test").metrics
     assert 0 <= metrics["expression_purity"] <= 1
     assert metrics["identity_chance"] == pytest.approx(1 / 14)
-    assert metrics["identity_leak"] > 3 * metrics["identity_chance"]  # people look different, even to random features
+    assert (
+        metrics["identity_leak"] > 3 * metrics["identity_chance"]
+    )  # people look different, even to random features
 
 
 def test_no_activities_is_an_error():
-    recipe = Recipe.model_validate({"task": "clef.pretrain", "data": {"name": "rafdb"}, "optim": {"images": 64}})
+    recipe = Recipe.model_validate(
+        {"task": "clef.pretrain", "data": {"name": "rafdb"}, "optim": {"images": 64}}
+    )
     with pytest.raises(ValueError, match="no activities: pre-train on one of bp4d"):
         PretrainTask(recipe, CPU, None)
 

@@ -18,7 +18,7 @@ def tiny():
 
 
 def test_vit_b16_has_the_parameters_of_the_paper():
-    """CLEF, Section 4.2: 87M (86.2M exactly, the paper rounds up) and 63M; 197 tokens, 12 layers, widths 768 and 512."""
+    """CLEF, Section 4.2: 87M (86.2M; the paper rounds up) and 63M; 197 tokens, 12 layers, widths 768 and 512."""
     model = load_dual_encoder("ViT-B-16")
     counts = parameter_counts(model)
     assert counts["image"] == 86_192_640

@@ -104,4 +104,145 @@ LOSSES = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = LOSSES
+_METRICS, _TALLIES = "fbu/evaluation/metrics.py", "fbu/evaluation/tallies.py"
+_TEST_EVALUATION = "tests/test_evaluation.py"
+
+METRICS = (
+    Mutant(
+        "F1: a unit without positives scores 0",
+        _METRICS,
+        "2 * tp + fp + fn, 1), np.nan)",
+        "2 * tp + fp + fn, 1), 0.0)",
+        f"{_TEST_EVALUATION}::test_an_action_unit_without_positives_is_undefined_counted_and_shown",
+    ),
+    Mutant(
+        "F1: units that were not coded count as absent",
+        _METRICS,
+        "coded = truth >= 0",
+        "coded = truth >= -1",
+        f"{_TEST_EVALUATION}::test_an_action_unit_without_positives_is_undefined_counted_and_shown",
+    ),
+    Mutant(
+        "F1: the threshold itself is negative",
+        _METRICS,
+        "score >= threshold",
+        "score > threshold",
+        f"{_TEST_EVALUATION}::test_a_score_at_the_threshold_is_positive",
+    ),
+    Mutant(
+        "mean class accuracy: an absent class drags it down",
+        _METRICS,
+        'hit / count if count else float("nan")',
+        "hit / count if count else 0.0",
+        f"{_TEST_EVALUATION}::test_recall_shows_support_and_leaves_absent_classes_undefined",
+    ),
+    Mutant(
+        "bootstrap: pictures are drawn in place of people",
+        _TALLIES,
+        "pd.factorize(first[unit].astype(str), sort=True)",
+        'pd.factorize(first["sample"].astype(str), sort=True)',
+        f"{_TEST_EVALUATION}::test_few_people_make_a_wider_interval_than_many_samples",
+    ),
+)
+
+_SPLITS, _TEST_SPLITS = "fbu/data/splits.py", "tests/data/test_splits.py"
+
+SPLITS = (
+    Mutant(
+        "splits: validation is drawn with the hash of the folds",
+        _SPLITS,
+        "(salt + subject).encode()",
+        "subject.encode()",
+        f"{_TEST_SPLITS}::test_hash_is_fixed_for_ever",
+    ),
+    Mutant(
+        "splits: trained on the block to be tested",
+        _SPLITS,
+        "subjects.map(block).to_numpy() == fold",
+        "subjects.map(block).to_numpy() != fold",
+        f"{_TEST_SPLITS}::test_bp4d_blocks_as_printed",
+    ),
+    Mutant(
+        "splits: a person on two sides passes",
+        _SPLITS,
+        'check_exclusive(subjects, out["split"])',
+        'check_exclusive(subjects[:0], out["split"][:0])',
+        f"{_TEST_SPLITS}::test_subject_in_two_splits_is_refused",
+    ),
+)
+
+LAYOUTS = (
+    Mutant(
+        "BP4D: not coded reads as absent",
+        "fbu/data/layouts/bp4d.py",
+        "str(coding.not_coded): -1}",
+        "str(coding.not_coded): 0}",
+        "tests/data/layouts/test_bp4d.py::test_fixture",
+    ),
+    Mutant(
+        "RAF-DB: a repeated line overwrites the first",
+        "fbu/data/layouts/rafdb.py",
+        "if sample in rows:",
+        "if sample in ():",
+        "tests/data/layouts/test_rafdb.py::test_malformed_list",
+    ),
+    Mutant(
+        "facial_expressions: contradicting labels are kept",
+        "fbu/data/layouts/facial_expressions.py",
+        "if len({name for name, _ in given}) > 1:",
+        "if len({name for name, _ in given}) > 2:",
+        "tests/data/layouts/test_facial_expressions.py::test_fixture",
+    ),
+    Mutant(
+        "facial_expressions: every picture is its own person",
+        "fbu/data/layouts/facial_expressions.py",
+        'return _NUMBER.sub("", stem) or stem',
+        "return stem",
+        "tests/data/layouts/test_facial_expressions.py::test_subject_is_the_name_without_its_number",
+    ),
+)
+
+LABELS = (
+    Mutant(
+        "labels: RAF-DB's codes start with fear",
+        "fbu/labels/orders.py",
+        '"rafdb": ("surprise", "fear",',
+        '"rafdb": ("fear", "surprise",',
+        "tests/test_labels.py::test_orders_follow_the_files",
+    ),
+    Mutant(
+        "labels: another template than CLEF's is used at test",
+        "fbu/labels/prompting.py",
+        '("a photo shows a person that {}.", "a cropped photo of face that {}.")',
+        '("a cropped photo of face that {}.", "a photo shows a person that {}.")',
+        "tests/test_labels.py::test_prompts_put_the_fixed_template_first",
+    ),
+)
+
+_TRANSFORMS, _TEST_TRANSFORMS = "fbu/data/transforms.py", "tests/data/test_transforms.py"
+
+TRANSFORMS = (
+    Mutant(
+        "transforms: one draw for the whole batch",
+        _TRANSFORMS,
+        "generator=generator, device=source).to(images.device)",
+        "generator=generator, device=source)[:1].expand(len(images), -1).to(images.device)",
+        f"{_TEST_TRANSFORMS}::test_each_sample_gets_its_own_draw",
+    ),
+    Mutant(
+        "transforms: rotation the other way round",
+        _TRANSFORMS,
+        "zoom * angle.cos(), zoom * angle.sin()",
+        "zoom * angle.cos(), -zoom * angle.sin()",
+        f"{_TEST_TRANSFORMS}::test_rotation_agrees_with_torchvision",
+    ),
+    Mutant(
+        "transforms: zooming in makes the face smaller",
+        _TRANSFORMS,
+        'zoom = side / _between(draw["scale"]',
+        'zoom = side * _between(draw["scale"]',
+        f"{_TEST_TRANSFORMS}::test_zoom_by_two_shows_the_middle",
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = LOSSES + METRICS + SPLITS + LAYOUTS + LABELS + TRANSFORMS

@@ -14,7 +14,9 @@ import sys
 import hypothesis  # noqa: F401
 import numpy  # noqa: F401
 import pandas  # noqa: F401
+import pydantic  # noqa: F401
 import pytest
+import sklearn.metrics  # noqa: F401
 import torch  # noqa: F401
 
 SECONDS = 300

@@ -57,7 +57,7 @@ def _ear_colour(face: Coefficients, rows: Tensor | slice, shade: Tensor) -> Tens
 
 def draw_ears(face: Coefficients, n: Numbers, head: Head, picture: Tensor, pixel: float) -> None:
     """Ears behind the face, in place: a turned head hides the far one."""
-    part = _rows(head, int(picture.shape[2] ** 0.5), -0.30, 0.36)
+    part = _rows(head, int(picture.shape[2] ** 0.5), -0.25, 0.30)
     everyone = slice(None)
     shade, inside = _ear(n, head, everyone, part)
     over(picture[:, :, part], _ear_colour(face, everyone, shade), soft(inside, pixel * 1.5))
@@ -67,12 +67,12 @@ def draw_near_ear(face: Coefficients, n: Numbers, head: Head, picture: Tensor, p
     """The near ear of turned heads, before face and hair, in place; long hair covers it."""
     bare = torch.tensor([style in SHOWS_EARS for style in STYLES], device=picture.device)
     turn, style = n["r02"][:, 0], n["style"][:, 0].long()
-    rows = ((turn.abs() > 0.10) & bare[style]).nonzero()[:, 0]
+    rows = ((turn.abs() > 0.16) & bare[style]).nonzero()[:, 0]
     if not len(rows):
         return
-    part = _rows(head, int(picture.shape[2] ** 0.5), -0.30, 0.36)
+    part = _rows(head, int(picture.shape[2] ** 0.5), -0.25, 0.30)
     shade, inside = _ear(n, head, rows, part)
-    near = (head.xn[rows, part] * turn[rows, None] < 0) * ((turn[rows, None].abs() - 0.10) * 8).clamp_(0, 1)
-    window = picture[rows]
-    over(window[:, :, part], _ear_colour(face, rows, shade), soft(inside, pixel * 1.5) * near)
-    picture[rows] = window
+    near = (head.xn[rows, part] * turn[rows, None] < 0) * ((turn[rows, None].abs() - 0.16) * 8).clamp_(0, 1)
+    window = picture[rows, :, part]
+    over(window, _ear_colour(face, rows, shade), soft(inside, pixel * 1.5) * near)
+    picture[rows, :, part] = window

@@ -16,8 +16,11 @@ def degrade(n: Numbers, picture: Tensor, tables: Tables) -> Tensor:
     level = (n["blur"][:, 0] * BLUR_LEVELS).ceil().long().clamp(0, BLUR_LEVELS)
     rows = (level > 0).nonzero()[:, 0]
     if len(rows):
-        blur = tables.blur[level[rows]][:, None]
-        picture[rows] = blur @ picture[rows] @ blur.transpose(2, 3)
+        # Columns, then rows: each time one product per face with its three channels stacked.
+        blur, blurred = tables.blur[level[rows]].transpose(1, 2), picture[rows]
+        for _ in range(2):
+            blurred = (blurred.flatten(1, 2) @ blur).view_as(blurred).transpose(2, 3)
+        picture[rows] = blurred
     size, limit = picture.shape[-1], min(_SHIFTS, NOISE_SIZE - picture.shape[-1] + 1)
     for image, strength, seed in zip(picture, n["noise"].flatten().tolist(), n["seed"].flatten().tolist(), strict=True):
         if strength > 0:

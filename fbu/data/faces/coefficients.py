@@ -10,10 +10,10 @@ from torch import Tensor
 from fbu.data.faces.identity import COLS, GAIN, POSITIVE, RGB, SCARF, STYLES
 from fbu.data.faces.scene import LIGHT, POSE, STATE, Scene
 from fbu.data.faces.shapes import HALF_WIDTH
-from fbu.data.faces.tables import Tables
+from fbu.data.faces.tables import ZOOM, Tables
 from fbu.data.faces.units import AUS
 
-ZOOM, CENTRE = 1.12, 0.18  # half picture heights per face unit; face height at the picture's centre
+CENTRE = 0.18  # face height at the picture's centre
 
 Numbers = dict[str, Tensor]
 
@@ -102,6 +102,7 @@ def _derived(n: Numbers) -> None:
     n["per_width"], n["per_height"] = 1 / (HALF_WIDTH * n["width"]), 1 / n["height"]
     n["jaw_taper"], n["jaw_wide"] = 0.05 - n["jaw"], 0.55 * n["jaw_drop"]
     n["gap_u_line"], n["gap_l_line"] = n["gap_u"] + 0.0035, n["gap_l"] + 0.0035
+    n["beard_dense"] = (n["beard"] * 1.4 + n["stubble"] * 0.6).clamp(max=1.4)
     n["flush_red"] = 0.7 + n["flush"]
     n["per_eye_w"], n["per_iris_r"], n["per_brow_len"] = 1 / n["eye_w"], 1 / n["iris_r"], 1 / n["brow_len"]
     n["brow_arch"] = 2.3 * n["brow_arch"]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fbu.data.faces.coefficients import Coefficients, Numbers
-from fbu.data.faces.pixels import Pixels, bump, look_up, over, soft
+from fbu.data.faces.pixels import Pixels, blend, block_rows, bump, look_up, over, soft
 from fbu.data.faces.shapes import HEAD
 from fbu.data.faces.tables import Tables
 
@@ -85,7 +85,7 @@ def paint_eyes(
     # The skin slides over the eyes: undo what the brows' units did to them.
     weight = face.warp[:, tables.brow_rows]
     side = int((tables.brow.shape[1] // 2) ** 0.5)
-    du, dv = look_up((weight @ tables.brow).view(len(weight), 2, side, side), u0, v0, HEAD, HEAD)
+    du, dv = look_up(blend(weight, tables.brow, block_rows(tables.size)).view(len(weight), 2, side, side), u0, v0, HEAD, HEAD)
     u, v = u + du, v + dv
     lids = _lids(n, u, v)
     is_open = soft(torch.minimum(lids.top, lids.bottom), pixel * 1.2)

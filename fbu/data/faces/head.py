@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -25,6 +25,10 @@ class Head:
     sy: Tensor  # down,
     sz: Tensor  # towards the viewer
     u: Tensor  # position on the unwarped face plane (with sy)
+
+    def rows(self, index: Tensor) -> Head:
+        """The heads of some rows."""
+        return Head(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
 
 def _picture_position(n: Numbers, size: int) -> tuple[Tensor, Tensor]:

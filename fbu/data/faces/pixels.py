@@ -32,15 +32,6 @@ class Pixels:
         own = at[slot] - torch.arange(rows, device=mask.device)[:, None] * columns
         self.at = torch.where(count[:, None] > 0, own, 0)
 
-    @classmethod
-    def shared(cls, mask: Tensor) -> Pixels:
-        """The same list for all faces: where `mask` [B, N] is true for any of them."""
-        window = cls.__new__(cls)
-        at = mask.any(0).nonzero()[:, 0]
-        at = at if len(at) else torch.zeros(1, dtype=torch.int64, device=mask.device)
-        window.at = at.expand(len(mask), -1)
-        return window
-
     def _index(self, plane: Tensor) -> Tensor:
         return self.at if plane.dim() == 2 else self.at[:, None].expand(-1, plane.shape[1], -1)
 
@@ -51,6 +42,25 @@ class Pixels:
     def put(self, plane: Tensor, values: Tensor) -> None:
         """Write listed pixels back into a contiguous plane or picture."""
         plane.scatter_(-1, self._index(plane), values)
+
+
+class Frame:
+    """A rectangle of the picture, the same for all faces."""
+
+    def __init__(self, size: int, mask: Tensor) -> None:
+        """The smallest rectangle around where `mask` [N] is true (one pixel if nowhere)."""
+        square = mask.view(size, size)
+        self.size = size
+        self.rows, self.columns = self._span(square.any(1)), self._span(square.any(0))
+
+    @staticmethod
+    def _span(mask: Tensor) -> slice:
+        where = mask.nonzero()[:, 0]
+        return slice(int(where[0]), int(where[-1]) + 1) if len(where) else slice(0, 1)
+
+    def cut(self, plane: Tensor) -> Tensor:
+        """View [..., h, w] of a plane or picture."""
+        return plane.unflatten(-1, (self.size, self.size))[..., self.rows, self.columns]
 
 
 def soft(distance: Tensor, width: float) -> Tensor:
@@ -78,6 +88,19 @@ def look_up(table: Tensor, u: Tensor, v: Tensor, half_u: float, half_v: float) -
     torch.mul(v, 1 / half_v, out=where[:, 0, :, 1])
     found = F.grid_sample(table, where, padding_mode="border", align_corners=False)
     return found[:, :, 0].unbind(1)
+
+
+def block_rows(size: int) -> int:
+    """Faces per matrix product: always the same shape, so that a face rounds the same in any batch."""
+    return 16 if size <= 96 else 4
+
+
+def blend(weights: Tensor, table: Tensor, block: int, out: Tensor | None = None) -> Tensor:
+    """weights [B, K] @ table [K, M] in blocks of rows; B must be a multiple of `block`."""
+    out = torch.empty(len(weights), table.shape[1], device=table.device) if out is None else out
+    for start in range(0, len(weights), block):
+        torch.mm(weights[start : start + block], table, out=out[start : start + block])
+    return out
 
 
 def bump(x: Tensor) -> Tensor:

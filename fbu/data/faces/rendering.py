@@ -13,24 +13,28 @@ from torch import Tensor
 
 from fbu.data.faces.backdrop import background, draw_ears, draw_near_ear, draw_neck
 from fbu.data.faces.camera import degrade
-from fbu.data.faces.coefficients import ZOOM, Coefficients, Numbers, coefficients
+from fbu.data.faces.coefficients import Coefficients, Numbers, coefficients
 from fbu.data.faces.eyes import paint_eyes, paint_glasses
 from fbu.data.faces.head import Head, locate
 from fbu.data.faces.mouth import open_mouth, paint_mouth
 from fbu.data.faces.occluders import draw_hand, draw_strands
-from fbu.data.faces.pixels import Pixels, dot, look_up, over, soft
+from fbu.data.faces.pixels import Frame, blend, block_rows, dot, look_up, over, soft
 from fbu.data.faces.scene import Scene
 from fbu.data.faces.shapes import HEAD, SKIN_U, SKIN_V
 from fbu.data.faces.tables import Tables, tables
 from fbu.data.faces.units import AUS
 
 
+_CHUNK_PIXELS = 262144  # drawn together: small chunks waste calls, large ones leave the processor's cache
+
+
 class _Painter:
     """Buffers and tables for chunks of `chunk` faces of one size on one device."""
 
     def __init__(self, size: int, chunk: int, device: torch.device) -> None:
-        self.size, self.pixel = size, 2 / size / ZOOM  # a pixel's width in face units
+        self.size, self.block = size, block_rows(size)
         self.tables: Tables = tables(size, str(device))
+        self.pixel = self.tables.pixel
         side, (rows, columns) = self.tables.hair.shape[-1], self.tables.skin_shape
         self._head = torch.empty(chunk, 5, side, side, device=device)
         self._skin = torch.empty(chunk, 5, rows, columns, device=device)
@@ -40,9 +44,10 @@ class _Painter:
         """Clean pictures [B, 3, N], linear light before the final square root, values 0-1."""
         n, px, t = face.numbers(), self.pixel, self.tables
         head = locate(n, self.size)
-        torch.mm(face.warp, t.warp, out=self._head.flatten(1)[:, : t.warp.shape[1]])
-        self._head[:, 2:] = t.hair[face.cut]
-        du, dv, front, back, tone = look_up(self._head, head.u, head.sy, HEAD, HEAD)
+        table = self._head[: len(face.cut)]
+        blend(face.warp, t.warp, self.block, table.flatten(1)[:, : t.warp.shape[1]])
+        table[:, 2:] = t.hair[face.cut]
+        du, dv, front, back, tone = look_up(table, head.u, head.sy, HEAD, HEAD)
         # Hair does not show the skin's relief.
         lambert = dot((head.sx, n["l0"]), (head.sy, n["l1"]), (head.sz.mul(0.9).add_(0.2), n["l2"])).clamp_(0)
         lit = (lambert * n["hair_light"]).add_(n["ambient"]).mul_(tone)
@@ -52,25 +57,28 @@ class _Painter:
         over(picture, hair * 0.4, soft(back, px * 2))
         draw_neck(face, n, head, picture, px)
         draw_ears(face, n, head, picture, px)
-        window = Pixels.shared((head.r < 1 + 0.8 * px) & (front < 0.85 * px))
-        behind = window.get(picture)
-        over(behind, self._face(face, n, head, du, dv, window), soft(1 - window.get(head.r), px * 1.5))
-        window.put(picture, behind)
+        frame = Frame(self.size, head.r.amin(0) < 1 + 0.8 * px)
+        skin = self._face(face, n, head, du, dv, frame)
+        target, inside = frame.cut(picture), soft(1 - frame.cut(head.r), px * 1.5)
+        over(target, skin.view_as(target), inside)
         over(picture, hair, soft(front, px * 1.6))
         draw_near_ear(face, n, head, picture, px)
         draw_hand(face, n, head, picture, px)
         draw_strands(face, n, head, picture, lit, px)
         return picture.clamp_(0, 1).sqrt_()
 
-    def _face(self, face: Coefficients, n: Numbers, head: Head, du: Tensor, dv: Tensor, window: Pixels) -> Tensor:
-        """The face [B, 3, M] at the pixels of the window."""
+    def _face(self, face: Coefficients, n: Numbers, head: Head, du: Tensor, dv: Tensor, frame: Frame) -> Tensor:
+        """The face [B, 3, M] at the pixels of the frame."""
         t, px = self.tables, self.pixel
-        u0, v0, sx, sz = (window.get(x) for x in (head.u, head.sy, head.sx, head.sz))
-        u, v = u0 - window.get(du), v0 - window.get(dv)
+        u0, v0 = frame.cut(head.u), frame.cut(head.sy)
+        u, v = (u0 - frame.cut(du)).flatten(1), (v0 - frame.cut(dv)).flatten(1)
+        u0, v0 = u0.flatten(1), v0.flatten(1)
         mouth = open_mouth(n, u, v, px)
-        torch.mm(face.skin, t.skin, out=self._skin.flatten(1)[:, : t.skin.shape[1]])
-        slope_u, slope_v, dark, red, beard = look_up(self._skin, u, v, SKIN_U, SKIN_V)
-        shade, highlight = _shade(n, (sx, v0, sz), (slope_u, slope_v, dark))
+        table = self._skin[: len(face.cut)]
+        blend(face.skin, t.skin, self.block, table.flatten(1)[:, : t.skin.shape[1]])
+        slope_u, slope_v, dark, red, beard = look_up(table, u, v, SKIN_U, SKIN_V)
+        sphere = [(frame.cut(x) * k).flatten(1) for x, k in ((head.sx, 0.92), (head.sy, 0.72), (head.sz, 0.85))]
+        shade, highlight = _shade(n, sphere, (slope_u, slope_v, dark))
         albedo = _albedo(face, n, red, beard)
         skin = (albedo, shade, highlight)
         paint_mouth(n, face.colour["lip"], mouth, skin, px)
@@ -79,12 +87,10 @@ class _Painter:
         return albedo.mul_(shade[:, None]).add_(highlight[:, None])
 
 
-def _shade(n: Numbers, sphere: tuple[Tensor, Tensor, Tensor], relief: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Lambert light with wrap, and a highlight, of the sphere with relief."""
+def _shade(n: Numbers, sphere: list[Tensor], relief: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Lambert light with wrap, and a highlight, of the flattened sphere (used up) with relief."""
     slope_u, slope_v, dark = relief
-    nx = (sphere[0] * 0.92).sub_(slope_u)
-    ny = (sphere[1] * 0.72).sub_(slope_v)
-    nz = (sphere[2] * 0.85).add_(0.22)
+    nx, ny, nz = sphere[0].sub_(slope_u), sphere[1].sub_(slope_v), sphere[2].add_(0.22)
     length = dot((nx, nx), (ny, ny), (nz, nz)).rsqrt_()
     lambert = dot((nx, n["l0"]), (ny, n["l1"]), (nz, n["l2"])).mul_(length)
     lambert.add_(0.22).mul_(1 / 1.22).clamp_(0)
@@ -99,16 +105,12 @@ def _albedo(face: Coefficients, n: Numbers, red: Tensor, beard: Tensor) -> Tenso
     skin = face.colour["skin"]
     tint = torch.tensor([0, -0.28, -0.24], device=red.device)[:, None]
     albedo = torch.addcmul(skin, skin * tint, (red * n["flush_red"])[:, None])
-    rows = (n["beard"][:, 0] + n["stubble"][:, 0] > 0).nonzero()[:, 0]
-    if len(rows):
-        dense = (n["beard"] * 1.4 + n["stubble"] * 0.6).clamp(max=1.4)[rows]
-        part = albedo[rows]
-        over(part, face.colour["hair"][rows] * 0.7, (beard[rows] * dense).clamp_(0, 1))
-        albedo[rows] = part
+    over(albedo, face.colour["hair"] * 0.7, (beard * n["beard_dense"]).clamp_(0, 1))
     return albedo
 
 
-def _check(scene: Scene, size: int) -> None:
+def check_scene(scene: Scene, size: int) -> None:
+    """Raise ValueError where a scene or size cannot be drawn."""
     if size < 16:
         raise ValueError(f"size must be at least 16 pixels, got {size}")
     for name in ("au", "asym"):
@@ -117,16 +119,21 @@ def _check(scene: Scene, size: int) -> None:
             raise ValueError(f"{name} must lie in {low:g}..{high:g}, got {float(x.min()):g}..{float(x.max()):g}")
 
 
+def pad_rows(n: int, block: int, device: torch.device) -> Tensor:
+    """Rows 0 .. n - 1, the last repeated up to a multiple of `block`."""
+    return torch.arange(-(-n // block) * block, device=device).clamp(max=n - 1)
+
+
 @torch.no_grad()
 def _pictures(scene: Scene, size: int, nuisance: bool, as_bytes: bool, chunk: int | None) -> Tensor:
-    n, step = len(scene), chunk or max(4, 131072 // size**2)
-    # Full chunks only, so that every product has the same shape and rounds the same.
-    padded = torch.arange(-(-n // step) * step, device=scene.au.device).clamp(max=n - 1)
+    n, block = len(scene), block_rows(size)
+    step = -(-(chunk or _CHUNK_PIXELS // size**2) // block) * block
+    padded = pad_rows(n, block, scene.au.device)
     painter = _Painter(size, step, scene.au.device)
     faces = coefficients(scene[padded], painter.tables)
     drawn = []
     for start in range(0, len(padded), step):
-        face = faces.rows(start, start + step)
+        face = faces.rows(start, min(start + step, len(padded)))
         picture = painter.draw(face).unflatten(2, (size, size))
         if nuisance:
             picture = degrade(face.numbers(), picture, painter.tables)
@@ -144,7 +151,7 @@ def render_scene(
         size: Height and width in pixels.
         masks: Also return where each action unit changes the picture.
         degraded: Apply the scene's blur and noise.
-        chunk: Faces drawn together; another value may round differently.
+        chunk: Faces drawn together, rounded up to blocks; any value gives the same picture.
 
     Returns:
         uint8 [B, 3, size, size]; with masks also float32 [B, 17, size, size], the mean absolute change between
@@ -153,7 +160,7 @@ def render_scene(
     Raises:
         ValueError: Intensities outside 0-5, asymmetry outside -1..1, or a size below 16.
     """
-    _check(scene, size)
+    check_scene(scene, size)
     if not len(scene):
         empty = torch.empty(0, 3, size, size, dtype=torch.uint8, device=scene.au.device)
         return (empty, torch.empty(0, len(AUS), size, size, device=scene.au.device)) if masks else empty

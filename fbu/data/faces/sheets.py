@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from fbu.data.faces.identity import GAIN, Identity
+from fbu.data.faces.regions import region_masks
 from fbu.data.faces.rendering import change_masks, render_scene
 from fbu.data.faces.scene import POSE, Scene
 from fbu.data.faces.units import AUS, COLUMN, PROTOTYPES, au_vector
@@ -49,12 +50,13 @@ def expression_sheet(people: Sequence[int] = PEOPLE, size: int = 160) -> Image.I
     return sheet(rows, labels)
 
 
-def unit_sheet(person: int = 27, size: int = 160, columns: int = 6) -> Image.Image:
-    """Every action unit alone at full strength, beside where it changes the picture."""
+def unit_sheet(person: int = 27, size: int = 160, columns: int = 6, *, regions: bool = False) -> Image.Image:
+    """Every action unit alone at full strength, beside where it changes the picture (or its region)."""
     one = Identity.sample(torch.tensor([person])).repeat(len(AUS) + 1, 1)
     one[:, GAIN:] = 1
     scene = Scene.plain(one, torch.cat([torch.zeros(1, len(AUS)), 5 * torch.eye(len(AUS))]))
-    pictures, maps = _pictures(scene, size), heat(change_masks(scene, size).sum(1))
+    maps = region_masks(scene, size).amax(1) * 0.25 if regions else change_masks(scene, size).sum(1)
+    pictures, maps = _pictures(scene, size), heat(maps)
     cells = [x for pair in zip(pictures, maps, strict=True) for x in pair]
     names = [x for name in ("neutral", *(f"AU{a}" for a in AUS)) for x in (name, "")]
     step = 2 * columns

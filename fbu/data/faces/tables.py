@@ -16,6 +16,7 @@ from fbu.data.faces.shapes import HEAD, SKIN_U, SKIN_V, Pair, grid
 from fbu.data.faces.warps import warp_shapes
 
 BROW_UNITS = ("1", "2", "4", "5", "9")  # units that slide the skin over the eyeballs
+ZOOM = 1.12  # half picture heights per face unit
 NOISE_SIZE = 768
 BLUR_LEVELS = 4
 _BROW_TABLE = 48
@@ -37,6 +38,11 @@ class Tables:
     noise: Tensor  # [3, 768, 768]
     cubic: Tensor  # [size, 5] bicubic interpolation of backgrounds
     blur: Tensor  # [levels + 1, size, size] down and up again
+
+    @property
+    def pixel(self) -> float:
+        """Width of a pixel in face units (of a face of scale 1)."""
+        return 2 / self.size / ZOOM
 
     @property
     def skin_shape(self) -> tuple[int, int]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from fbu.data.faces import AUS, POSE, PROTOTYPES, STATE, Identity, Scene, normal, uniform
+from fbu.data.faces import AUS, COLUMN, POSE, PROTOTYPES, STATE, Identity, Scene, normal, uniform
 from fbu.data.worlds.population import SEED_BLOCK, SPAN, Display, Look
 
-UNIT = {number: i for i, number in enumerate(AUS)}
 EXPRESSION_ROWS = tuple(PROTOTYPES)
 # Streams of the hash; the renderer keeps those below 100.
 DISPLAY, NUISANCE, EXTRA = 101, 111, 121
@@ -18,6 +17,11 @@ def people(first: int, seed: int, offset: torch.Tensor) -> torch.Tensor:
     if not 0 <= seed < SPAN // SEED_BLOCK:
         raise ValueError(f"seed is {seed}; worlds have seeds 0 to {SPAN // SEED_BLOCK - 1}")
     return first + seed * SEED_BLOCK + offset
+
+
+def numbers(first: int, offset: torch.Tensor) -> torch.Tensor:
+    """Numbers of pictures that no other data set uses, so that no two share a background or a pose."""
+    return first * 1000 + offset
 
 
 def express(expression: torch.Tensor, display: Display, seed: int, index: torch.Tensor) -> torch.Tensor:
@@ -45,10 +49,10 @@ def express(expression: torch.Tensor, display: Display, seed: int, index: torch.
 
 
 def tidy(au: torch.Tensor) -> torch.Tensor:
-    """Keep intensities in 0..5 and anatomically possible: pressed lips do not part, a dropped jaw parts them."""
+    """Keep intensities in 0..5 and possible: pressed lips do not part, a dropped jaw parts them."""
     au = au.clamp(0, 5)
-    au[:, UNIT[25]] *= au[:, UNIT[24]] <= 1
-    au[:, UNIT[26]] *= au[:, UNIT[25]] > 0.5
+    au[:, COLUMN[25]] *= au[:, COLUMN[24]] <= 1
+    au[:, COLUMN[26]] *= au[:, COLUMN[25]] > 0.5
     return torch.where(au < 0.4, 0.0, au)
 
 
@@ -57,7 +61,7 @@ def one_sided(contempt: torch.Tensor, seed: int, index: torch.Tensor) -> torch.T
     u = uniform(seed, index, 2, DISPLAY + 4)
     asym = 0.25 * normal(seed, index, len(AUS), DISPLAY + 5) * (u[:, :1] < 0.6)
     side = (u[:, 1] < 0.5) * 2.0 - 1
-    asym[:, UNIT[14]] = torch.where(contempt, side, asym[:, UNIT[14]])
+    asym[:, COLUMN[14]] = torch.where(contempt, side, asym[:, COLUMN[14]])
     return asym.clamp(-1, 1)
 
 
@@ -99,4 +103,6 @@ def assemble(
     who: torch.Tensor, au: torch.Tensor, asym: torch.Tensor, around: dict[str, torch.Tensor]
 ) -> Scene:
     """A scene of identity numbers, intensities and surroundings."""
-    return Scene(Identity.sample(who), au, asym, **around)
+    return Scene(
+        Identity.sample(who), au, asym, around["pose"], around["light"], around["state"], around["bg"]
+    )

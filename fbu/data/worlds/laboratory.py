@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fbu.data.faces import AUS, COLS, POSE, Identity, Scene, uniform
+from fbu.data.faces import AUS, COLS, COLUMN, POSE, Identity, Scene, uniform
 from fbu.data.worlds import drawing, patterns
-from fbu.data.worlds.drawing import UNIT
 from fbu.data.worlds.population import Laboratory
 from fbu.data.worlds.world import World, attributes, intensities
 
@@ -24,11 +23,12 @@ _STARTS_AT_ONE = 118 / 328
 
 @dataclass(frozen=True)
 class _Rows:
-    """Per picture: subject, task and frame (positions), sequence number and picture number."""
+    """Per picture: subject, task, frame (positions); session, sequence, picture (numbers for draws)."""
 
     subject: torch.Tensor
     task: torch.Tensor
     step: torch.Tensor
+    session: torch.Tensor
     sequence: torch.Tensor
     number: torch.Tensor
 
@@ -36,11 +36,11 @@ class _Rows:
 def draw(population: Laboratory, size: str, seed: int) -> World:
     """Draw a laboratory world; sequences are ordered by subject, task, frame."""
     steps = population.frames[size]
-    rows = _rows(len(population.subjects), len(population.tasks), steps)
+    rows = _rows(population, steps)
     who = _subjects(population, seed)
     pattern, second = _plan(population, seed, rows)
     au, envelope = _intensities(population, seed, rows, pattern, second, (rows.step + 0.5) / steps)
-    around = drawing.surroundings(population.look, seed, rows.number, session=rows.subject)
+    around = drawing.surroundings(population.look, seed, rows.number, session=rows.session)
     around["pose"] = _steady(around["pose"], population, seed, rows)
     asym = drawing.one_sided(torch.zeros(len(au), dtype=torch.bool), seed, rows.sequence)
     scene = drawing.assemble(who[rows.subject], au, asym, around)
@@ -48,11 +48,14 @@ def draw(population: Laboratory, size: str, seed: int) -> World:
     return World(population.name, size, seed, population, records, scene)
 
 
-def _rows(subjects: int, tasks: int, steps: int) -> _Rows:
-    grid = torch.cartesian_prod(torch.arange(subjects), torch.arange(tasks), torch.arange(steps))
+def _rows(population: Laboratory, steps: int) -> _Rows:
+    sizes = len(population.subjects), len(population.tasks), steps
+    grid = torch.cartesian_prod(*map(torch.arange, sizes))
     subject, task, step = grid.unbind(1)
-    sequence = subject * 16 + task
-    return _Rows(subject, task, step, sequence, sequence * _MAX_FRAMES + step)
+    sequence = drawing.numbers(population.first_identity, subject * 16 + task)
+    number = drawing.numbers(population.first_identity, (subject * 16 + task) * _MAX_FRAMES + step)
+    session = drawing.numbers(population.first_identity, subject)
+    return _Rows(subject, task, step, session, sequence, number)
 
 
 def _subjects(population: Laboratory, seed: int) -> torch.Tensor:
@@ -85,7 +88,7 @@ def _intensities(
     """Action units ``[n, 17]`` and the envelope of the main expression ``[n]``."""
     tables, count = patterns.tables(), len(AUS)
     takes_part, height, shift = (uniform(seed, rows.sequence, count, _SEQUENCES + 10 + i) for i in range(3))
-    lively = 0.85 + 0.25 * uniform(seed, rows.subject, 1, _SUBJECTS)
+    lively = 0.85 + 0.25 * uniform(seed, rows.session, 1, _SUBJECTS)
 
     def apex(which: torch.Tensor) -> torch.Tensor:
         return (takes_part < tables.chance[which]) * tables.apex[which] * (0.75 + 0.5 * height) * lively
@@ -95,7 +98,7 @@ def _intensities(
     main = torch.where((second >= 0)[:, None], mild, main)
     delayed = time[:, None] - 0.12 * (shift - 0.5)
     au = main * _envelope(delayed, uniform(seed, rows.sequence, 5, _SEQUENCES + 1))
-    au = torch.maximum(au, _habits(seed, rows.subject))
+    au = torch.maximum(au, _habits(seed, rows.session))
     jitter = uniform(seed, rows.number, count, _FRAMES)
     au = au * (0.92 + 0.16 * jitter)
     lapse = uniform(seed, rows.number, 2 * count, _FRAMES + 1)
@@ -111,12 +114,12 @@ def _envelope(time: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
     return up * (1 - down * (1 - 0.5 * u[:, 4:5]))
 
 
-def _habits(seed: int, subject: torch.Tensor) -> torch.Tensor:
+def _habits(seed: int, session: torch.Tensor) -> torch.Tensor:
     """A unit that a person holds all the time: below or just above the threshold for "present"."""
-    u = uniform(seed, subject, 2 * len(_HABITS), _SUBJECTS + 1)
-    held = torch.zeros(len(subject), len(AUS))
+    u = uniform(seed, session, 2 * len(_HABITS), _SUBJECTS + 1)
+    held = torch.zeros(len(session), len(AUS))
     for i, number in enumerate(_HABITS):
-        held[:, UNIT[number]] = (u[:, i] < 0.22) * (1.0 + 1.8 * u[:, i + len(_HABITS)])
+        held[:, COLUMN[number]] = (u[:, i] < 0.22) * (1.0 + 1.8 * u[:, i + len(_HABITS)])
     return held
 
 
@@ -126,15 +129,15 @@ def _talk(population: Laboratory, seed: int, rows: _Rows, au: torch.Tensor) -> t
     u = uniform(seed, rows.number, 3, _FRAMES + 2)
     speaks = (u[:, 0] < share)[:, None]
     said = au.clone()
-    said[:, UNIT[25]] = torch.maximum(au[:, UNIT[25]], 2 + 2 * u[:, 1])
-    said[:, UNIT[26]] = torch.maximum(au[:, UNIT[26]], 1 + 2 * u[:, 2])
-    said[:, UNIT[24]] = 0
+    said[:, COLUMN[25]] = torch.maximum(au[:, COLUMN[25]], 2 + 2 * u[:, 1])
+    said[:, COLUMN[26]] = torch.maximum(au[:, COLUMN[26]], 1 + 2 * u[:, 2])
+    said[:, COLUMN[24]] = 0
     return torch.where(speaks, said, au)
 
 
 def _steady(pose: torch.Tensor, population: Laboratory, seed: int, rows: _Rows) -> torch.Tensor:
     """Heads keep about one pose per sequence: the frame's own draw counts for a third."""
-    base = drawing.surroundings(population.look, seed, rows.sequence + 10**8, session=rows.subject)["pose"]
+    base = drawing.surroundings(population.look, seed, rows.sequence + 10**8, session=rows.session)["pose"]
     out = base + 0.35 * (pose - base)
     out[:, POSE.index("scale")] = base[:, POSE.index("scale")]
     return out

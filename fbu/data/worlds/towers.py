@@ -39,6 +39,7 @@ def tower_scenes(
     person = number if people is None else torch.as_tensor(people, dtype=torch.int64)
     if len(number) and (number.min() < 0 or person.min() < 0):
         raise ValueError("index and people must hold numbers of 0 or more")
+    number = drawing.numbers(TOWER_FIRST_IDENTITY, number)
     u = uniform(seed, number, 3, _PLAN)
     code = (u[:, 1] * len(EXPRESSION_ROWS)).long()
     code = torch.where(u[:, 2] < EXTRA_NEUTRAL, EXPRESSION_ROWS.index("neutral"), code)

@@ -21,10 +21,11 @@ def draw(population: Wild, size: str, seed: int) -> World:
     """Draw a world of single pictures; splits follow each other, pictures in order of their number."""
     split, label, number = _labels(population, size, seed)
     # A picture's number does not move when another split grows, so it can be the person's number, too.
-    index = torch.as_tensor(number + np.where(split == "test", 15_000, 0))
+    person = torch.as_tensor(number + np.where(split == "test", 15_000, 0))
+    index = drawing.numbers(population.first_identity, person)
     shown = _shown(population, label, seed, index)
     code = torch.tensor([EXPRESSION_ROWS.index(name) for name in shown])
-    who = drawing.people(population.first_identity, seed, index)
+    who = drawing.people(population.first_identity, seed, person)
     au = drawing.express(code, population.display, seed, index)
     asym = drawing.one_sided(code == EXPRESSION_ROWS.index("contempt"), seed, index)
     around = drawing.surroundings(population.look, seed, index, session=index)
@@ -64,8 +65,8 @@ def _labels(population: Wild, size: str, seed: int) -> tuple[np.ndarray, np.ndar
         label = np.repeat(list(counts), list(counts.values()))
         order = uniform(seed, torch.arange(total), 1, _ORDER + 10 * i)[:, 0].argsort(stable=True).numpy()
         parts.append((np.full(total, split), label[order], np.arange(1, total + 1)))
-    split, label, number = (np.concatenate(x) for x in zip(*parts, strict=True))
-    return split, label, number
+    splits, labels, numbers = zip(*parts, strict=True)
+    return np.concatenate(splits), np.concatenate(labels), np.concatenate(numbers)
 
 
 def _shown(population: Wild, label: np.ndarray, seed: int, index: torch.Tensor) -> np.ndarray:

@@ -26,9 +26,10 @@ class World:
         size: ``"quick"``, ``"demo"`` or ``"full"``.
         seed: another seed has other people.
         population: the parameters that it was drawn from.
-        records: one row per picture. ``sample``, ``split`` (empty where subjects are split later), ``subject``,
-            ``expression`` (what the face shows), ``label`` (what the annotator wrote: differs by the label
-            errors), ``activity``, ``frame``, ``AU1_intensity`` ... (0-5), and the columns of `attributes`.
+        records: one row per picture. ``sample``, ``split`` (empty where subjects are split later),
+            ``subject``, ``expression`` (what the face shows), ``label`` (what the annotator wrote: differs by
+            the label errors), ``activity``, ``frame``, ``AU1_intensity`` ... (0-5), and the columns of
+            `attributes`.
         scenes: all scenes, one per record.
     """
 
@@ -40,6 +41,7 @@ class World:
     scenes: Scene
 
     def __len__(self) -> int:
+        """Number of pictures."""
         return len(self.records)
 
     def scene(self, rows: np.ndarray) -> Scene:
@@ -55,12 +57,14 @@ class World:
         out = np.empty((len(rows), 3, image_size, image_size), np.uint8)
         for start in range(0, len(rows), _RENDER_ROWS):
             part = slice(start, start + _RENDER_ROWS)
-            out[part] = render_scene(self.scene(rows[part]), image_size).numpy()
+            pictures = render_scene(self.scene(rows[part]), image_size)
+            out[part] = np.asarray(pictures)
         return out
 
     def masks(self, rows: np.ndarray, image_size: int) -> np.ndarray:
-        """Mean absolute change that each unit makes: float32 ``[n, 17, S, S]``, units in the order of ``AUS``."""
-        return render_scene(self.scene(rows), image_size, masks=True)[1].numpy()
+        """Mean absolute change that each unit makes: float32 ``[n, 17, S, S]``, in the order of ``AUS``."""
+        _, masks = render_scene(self.scene(rows), image_size, masks=True)
+        return masks.numpy()
 
 
 def attributes(scene: Scene) -> pd.DataFrame:
@@ -68,8 +72,8 @@ def attributes(scene: Scene) -> pd.DataFrame:
 
     Returns:
         One row per picture: sex ("female", "male"), age (-1 young .. 1 old), skin (0 light .. 1 dark), glasses
-        (bool), beard (0 none .. 1), style (index of the hair style), hair (red, green, blue in 0..1), grey,
-        lipstick, yaw, pitch (radians), occluder (a name of ``faces.OCCLUDERS``), blink (bool).
+        (bool), beard (0 none .. 1), style (index into ``faces.STYLES``), hair_red, hair_green, hair_blue
+        (0..1), grey, lipstick, yaw, pitch (radians), occluder (of ``faces.OCCLUDERS``), blink (bool).
     """
     who = {name: scene.identity[:, i].cpu().numpy() for name, i in COLS.items()}
     hair = scene.identity[:, RGB["hair"] : RGB["hair"] + 3].cpu().numpy()

@@ -1,0 +1,234 @@
+"""What notebooks say about a table in words and small frames, computed from its runs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from fbu import data, figures
+from fbu.data import difficulty
+from fbu.experiments.common import Table, points
+from fbu.experiments.profiles import profile_named
+from fbu.runs import sources as sources_of
+
+# Occurrence of the 12 units in BP4D in percent, derived from published class weights; see the datasets page.
+BP4D_RATES = {
+    "AU1": 19,
+    "AU2": 15,
+    "AU4": 21,
+    "AU6": 46,
+    "AU7": 59,
+    "AU10": 59,
+    "AU12": 56,
+    "AU14": 48,
+    "AU15": 18,
+    "AU17": 36,
+    "AU23": 17,
+    "AU24": 15,
+}
+
+
+def sources(table: Table) -> pd.DataFrame:
+    """Where the numbers of each column come from: data, source, seeds, folds, samples, commit, machine."""
+    rows: list[dict[str, object]] = []
+    for column in table.columns():
+        runs = [r for c in table.cells if c.column == column for r in table.results(c)]
+        if not runs:
+            rows.append({"column": column, "source": "not run"})
+            continue
+        about = runs[0].provenance
+        rows.append(
+            {
+                "column": column,
+                "dataset": about["dataset"],
+                "source": sources_of(runs[0].recipe),
+                "seeds": len({r.recipe.seed for r in runs}),
+                "folds": ", ".join(sorted({str(r.recipe.data.fold) for r in runs})).replace(
+                    "None", "official"
+                ),
+                "tested": _tested(runs[0]),
+                "commit": about["commit"],
+                "machine": about["machine"],
+            }
+        )
+    return pd.DataFrame(rows).set_index("column")
+
+
+def _tested(run: object) -> str:
+    metrics = run.metrics["test"]  # type: ignore[attr-defined]
+    if "samples" not in metrics:
+        return ""
+    return f"{metrics['samples']:.0f} pictures of {metrics['subjects']:.0f} people"
+
+
+def steps(table: Table) -> pd.DataFrame:
+    """Every step that the paper's rows imply: reported difference, ours with its interval, and the direction."""
+    rows = []
+    for cell in table.cells:
+        if cell.against is None or cell.step is None:
+            continue
+        base = table.cell(cell.against, cell.column)
+        row = {
+            "column": cell.column,
+            "step": f"{cell.against} → {cell.label}",
+            "reported": f"{cell.step:+.2f}",
+        }
+        if table.results(cell) and table.results(base):
+            ours = table.difference(cell, base)
+            row["this run"] = (
+                f"{100 * ours.difference:+.1f} ({100 * ours.low:+.1f} to {100 * ours.high:+.1f})"
+            )
+            row["seeds"], row["direction"] = str(ours.seeds), table.verdict(cell)
+        else:
+            row["this run"] = cell.why_empty or base.why_empty or "not run"
+        rows.append(row)
+    return pd.DataFrame(rows).fillna("").set_index(["column", "step"])
+
+
+def assumed(table: Table) -> pd.DataFrame:
+    """Settings that the paper does not state, with the values chosen here."""
+    found: dict[tuple[str, str], str] = {}
+    for recipe in (link for r in table.recipes() for link in r.chain()):
+        settings = recipe.model_dump(mode="json")
+        for name in recipe.assumed:
+            value: object = {**settings, **settings["options"]}
+            for part in name.split("."):
+                value = value.get(part, "default") if isinstance(value, dict) else value
+            if name == "class_weight" and value == "default":
+                value = "inverse_frequency"
+            if name == "augment":
+                value = ", ".join(f"{k} {v}" for k, v in settings["augment"].items() if _does_something(k, v))
+            found[recipe.task, name] = str(value)
+    rows = [{"task": task, "setting": name, "assumed": value} for (task, name), value in found.items()]
+    return pd.DataFrame(rows, columns=["task", "setting", "assumed"]).set_index(["task", "setting"])
+
+
+def _does_something(name: str, value: object) -> bool:
+    return name not in ("erase_area", "erase_fill") and value not in (0, 0.0, [1.0, 1.0])
+
+
+@lru_cache(maxsize=8)
+def _baseline(
+    name: str, source: str, fold: int | None, protocol: str | None, size: str, image_size: int
+) -> dict[str, float]:
+    train, test = (
+        data.load(name, s, source=source, fold=fold, protocol=protocol, size=size, image_size=image_size)
+        for s in ("train", "test")
+    )
+    guess = difficulty.floor(test.targets, test.kind)
+    return {f"floor {k}": v for k, v in guess.items()} | difficulty.pixel_linear(train, test)
+
+
+def pixel_baselines(table: Table) -> pd.DataFrame:
+    """A guess and a linear model on pixels, on the folds of the table's runs; mean over folds, in points."""
+    rows = {}
+    for column in table.columns():
+        specs = {r.data for c in table.cells if c.column == column for r in c.recipes}
+        scores = [_baseline(s.name, s.source, s.fold, s.protocol, s.size, s.image_size) for s in specs]
+        if scores:
+            rows[column] = {k: 100 * float(np.mean([x[k] for x in scores])) for k in scores[0]} | {
+                "folds": len(scores)
+            }
+    return pd.DataFrame(rows).T.round(1)
+
+
+def probes(table: Table) -> pd.DataFrame:
+    """Figure 1's measures: reference and this run by way of pairing, with chance."""
+    parts = {}
+    for column in table.columns():
+        page = table.page(column)
+        parts[f"{column}: reference (ledger)"] = page["reference (ledger)"]
+        ours = next(c for c in page.columns if c.startswith("this run"))
+        parts[f"{column}: {ours}"] = page[ours]
+        parts[f"{column}: chance"] = pd.Series(
+            {c.label: _chance(table, c.label, column) for c in table.cells}
+        )
+    return pd.DataFrame(parts)
+
+
+def _chance(table: Table, label: str, column: str) -> str:
+    runs = table.results(table.cell(label, column))
+    name = "expression_chance" if column.startswith("expression") else "identity_chance"
+    return f"{np.mean([points(r, name) for r in runs]):.1f}" if runs else ""
+
+
+def probe_bars(table: Table) -> figures.PageFigure:
+    """Bars of Figure 1's measures, with the spread over seeds as interval where there is more than one."""
+    frame = table.frame()
+    bars = frame[["label", "value"]].assign(
+        group=frame["column"], low=frame["value"] - frame["spread"], high=frame["value"] + frame["spread"]
+    )
+    return figures.bars(bars, "points, people not trained on", "After stage 1")
+
+
+def probe_findings(table: Table) -> pd.DataFrame:
+    """Activity pairing against self-supervised pairing, seed by seed: in how many seeds the paper's direction shows."""
+    rows = []
+    wanted = {"expression purity": 1, "identity leak": -1}
+    for column, sign in wanted.items():
+        base, ours = (table.cell(label, column) for label in ("self-supervised pairs", "activity pairs (PI)"))
+        pairs = list(zip(table.results(ours), table.results(base), strict=True))
+        differences = np.array([points(a, ours.metric) - points(b, base.metric) for a, b in pairs])
+        rows.append(
+            {
+                "measure": column,
+                "argued": "rises" if sign > 0 else "falls",
+                "activity minus self-supervised": " ".join(f"{d:+.1f}" for d in differences),
+                "seeds in the argued direction": f"{int((sign * differences > 0).sum())} of {len(differences)}",
+            }
+        )
+    return pd.DataFrame(rows).set_index("measure")
+
+
+def similarities(table: Table, name: str) -> dict[str, np.ndarray]:
+    """Mean matrix over seeds by row label, from the runs' ``extra`` files."""
+    found = {c.label: [r.extra[name] for r in table.results(c)] for c in table.cells}
+    return {label: np.mean(matrices, axis=0) for label, matrices in found.items() if matrices}
+
+
+def class_labels(table: Table) -> list[str]:
+    """Class names in the order of the matrices."""
+    return list(table.results(table.cells[0])[0].extra["labels"])
+
+
+def own_description(table: Table) -> pd.DataFrame:
+    """How many names are closest to their own description, and by how much, by row."""
+    rows = {}
+    for label, matrix in similarities(table, "description_name_cosine").items():
+        own = np.diag(matrix)
+        other = np.where(np.eye(len(matrix), dtype=bool), -np.inf, matrix)
+        rows[label] = {
+            "names closest to their own description": f"{int((own > other.max(0)).sum())} of {len(own)}",
+            "cosine with the own": f"{own.mean():.2f}",
+            "with the best other": f"{other.max(0).mean():.2f}",
+        }
+    return pd.DataFrame(rows).T.rename_axis("row")
+
+
+def twin_size(profile: str) -> str:
+    """Size of the twins that a profile uses."""
+    return profile_named(profile).size
+
+
+def difficulty_table(profile: str) -> pd.DataFrame:
+    """Floor, linear model and oracle of the twins, and how easily people are told apart, in points."""
+    size, rows = twin_size(profile), []
+    for name, fold in (("rafdb", None), ("bp4d", 1)):
+        train, test = (data.load(name, s, fold=fold, size=size) for s in ("train", "test"))
+        floor, linear = difficulty.floor(test.targets, test.kind), difficulty.pixel_linear(train, test)
+        oracle = {"accuracy": difficulty.oracle(test.records)} if test.kind == "expression" else {}
+        for metric in floor:
+            rows.append((name, metric, floor[metric], linear[metric], oracle.get(metric, np.nan)))
+    names = test.records["subject"].to_numpy()
+    known = difficulty.identity_probe(test.images, names, test.records["activity"].to_numpy())
+    rows.append(("bp4d", "identity, other tasks", known["chance"], known["accuracy"], np.nan))
+    frame = pd.DataFrame(rows, columns=["twin", "measure", "floor", "linear on pixels", "oracle"])
+    return (frame.set_index(["twin", "measure"]) * 100).round(1)
+
+
+def unit_rates(bp4d: data.Dataset) -> pd.DataFrame:
+    """Occurrence of each action unit in a split of the twin, beside the real set's (derived), in percent."""
+    on = {name: 100 * float((bp4d.targets[:, i] == 1).mean()) for i, name in enumerate(bp4d.labels)}
+    return pd.DataFrame({"twin": on, "real (derived)": BP4D_RATES}).round(0).astype(int)

@@ -1,0 +1,25 @@
+"""Figures of the book in one style: readable at page width, safe for colour-blind readers.
+
+Every function returns a figure and shows nothing. A figure is drawn through the object interface, so nothing
+stays open in pyplot; a notebook displays it when it is the last expression of a cell.
+"""
+
+from fbu.figures.charts import bars, deviations, sweep
+from fbu.figures.matrices import confusion, similarity_matrices, similarity_matrix
+from fbu.figures.sheets import contact_sheet
+from fbu.figures.style import COLOURS, PAGE_WIDTH, PageFigure
+from fbu.figures.tables import ablation_dots
+
+__all__ = [
+    "COLOURS",
+    "PAGE_WIDTH",
+    "PageFigure",
+    "ablation_dots",
+    "bars",
+    "confusion",
+    "contact_sheet",
+    "deviations",
+    "similarity_matrices",
+    "similarity_matrix",
+    "sweep",
+]

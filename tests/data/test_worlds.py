@@ -1,0 +1,203 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from fbu import labels
+from fbu.data import worlds
+from fbu.data.faces import AUS, COLS, Identity
+from fbu.data.worlds import drawing, patterns, wild
+
+# Occurrence rates of BP4D's units in percent, derived from published class weights.
+BP4D_RATES = dict(zip(labels.AU_SETS["bp4d"], (19, 15, 21, 46, 59, 59, 56, 48, 18, 36, 17, 15), strict=True))
+
+
+@pytest.fixture(scope="module")
+def bp4d() -> worlds.World:
+    return worlds.make("bp4d", "demo")
+
+
+@pytest.fixture(scope="module")
+def rafdb() -> worlds.World:
+    return worlds.make("rafdb", "full")
+
+
+def test_a_picture_does_not_depend_on_its_batch():
+    for name in ("bp4d", "rafdb"):
+        world = worlds.make(name, "quick")
+        rows = np.array([900, 3, 41, 700])
+        together = world.render(rows, 32)
+        assert together.dtype == np.uint8 and together.shape == (4, 3, 32, 32)
+        assert np.array_equal(world.render(rows[::-1], 32), together[::-1])
+        assert np.array_equal(world.render(rows[2:3], 32)[0], together[2])
+
+
+def test_a_world_is_drawn_again_the_same_and_other_seeds_have_other_people(bp4d):
+    again = worlds.make("bp4d", "demo")
+    assert again.records.equals(bp4d.records) and torch.equal(again.scenes.identity, bp4d.scenes.identity)
+    other = worlds.make("bp4d", "demo", seed=1)
+    assert not torch.equal(other.scenes.identity, bp4d.scenes.identity)
+
+
+def test_pictures_of_a_split_do_not_move_when_another_size_is_drawn():
+    small, large = (worlds.make("rafdb", size) for size in ("quick", "demo"))
+    a, b = (w.scenes.identity[w.records["sample"] == "test_0007"] for w in (small, large))
+    assert len(a) == 1 and torch.equal(a, b)
+
+
+@pytest.mark.parametrize(("size", "frames"), [("quick", 6), ("demo", 24), ("full", 60)])
+def test_bp4d_has_every_subject_task_and_frame(size, frames):
+    records = worlds.make("bp4d", size).records
+    counts = records.groupby(["subject", "activity"]).size()
+    assert len(counts) == 41 * 8 and set(counts) == {frames}
+    assert records["sample"].is_unique
+    first = records.iloc[0]
+    assert first["sample"] == f"F001/T1/{first['frame']:04d}"
+    steps = records.groupby(["subject", "activity"])["frame"].apply(lambda x: set(np.diff(x)))
+    assert all(step == {1} for step in steps)  # coded frames run without a gap
+    assert 0.2 < (records.groupby(["subject", "activity"])["frame"].min() == 1).mean() < 0.5
+
+
+def test_bp4d_people_keep_their_face_and_their_sex(bp4d):
+    sexes = bp4d.records.groupby("subject")["sex"].unique()
+    assert all(list(s) == [{"F": "female", "M": "male"}[name[0]]] for name, s in sexes.items())
+    rows = bp4d.records.groupby("subject").indices.values()
+    people = [bp4d.scenes.identity[torch.as_tensor(r)].unique(dim=0) for r in rows]
+    assert all(len(p) == 1 for p in people)
+    assert len(torch.cat(people).unique(dim=0)) == 41
+    backgrounds = bp4d.scenes.bg[bp4d.records.groupby("subject").indices["F001"]]
+    assert len(backgrounds.unique(dim=0)) == 1  # one session each
+
+
+def test_bp4d_units_occur_about_as_often_as_in_the_real_set(bp4d):
+    for number, wanted in BP4D_RATES.items():
+        rate = 100 * (bp4d.records[f"AU{number}_intensity"] >= worlds.PRESENT).mean()
+        assert abs(rate - wanted) < 10, f"AU{number}: {rate:.0f} % of frames, wanted about {wanted} %"
+
+
+def test_bp4d_sequences_rise_and_mostly_show_their_target(bp4d):
+    total = bp4d.records[worlds.INTENSITY].sum(axis=1).to_numpy().reshape(-1, 24)
+    assert total[:, :2].mean() < 0.5 * total[:, 10:14].mean()
+    shown = bp4d.records["expression"].to_numpy().reshape(-1, 24)[:, 12]
+    target = [worlds.POPULATIONS["bp4d"].tasks[t] for t in bp4d.records["activity"].to_numpy()[::24]]
+    assert 0.6 < np.mean(shown == np.array(target)) < 0.9
+
+
+def test_speech_opens_the_mouth_in_the_interview(bp4d):
+    open_mouth = bp4d.records["AU25_intensity"] >= 2
+    jaw = bp4d.records["AU26_intensity"] > 0
+    task = bp4d.records["activity"]
+    assert (open_mouth & jaw)[task == "T1"].mean() > 0.2 > (open_mouth & jaw)[task == "T2"].mean()
+
+
+def test_rafdb_full_has_the_counts_of_the_real_set(rafdb):
+    population = worlds.POPULATIONS["rafdb"]
+    for split, counts in population.counts.items():
+        part = rafdb.records[rafdb.records["split"] == split]
+        assert part["label"].value_counts().to_dict() == dict(counts)
+        assert len(part) == sum(counts.values()) and part["sample"].str.startswith(f"{split}_").all()
+    assert {"train_00001", "train_12271", "test_0001", "test_3068"} <= set(rafdb.records["sample"])
+
+
+def test_rafdb_label_errors_and_people(rafdb):
+    wrong = (rafdb.records["label"] != rafdb.records["expression"]).mean()
+    assert wrong == pytest.approx(0.03, abs=0.005)
+    assert len(rafdb.scenes.identity.unique(dim=0)) == len(rafdb)
+    assert set(rafdb.records["expression"]) == set(labels.ORDERS["rafdb"])
+
+
+def test_rafdb_shows_some_faces_mildly(rafdb):
+    happy = rafdb.records[rafdb.records["expression"] == "happiness"]["AU12_intensity"]
+    assert 0.02 < (happy.between(0.4, 2.6)).mean() < 0.3
+    assert happy.median() > 3
+
+
+def test_no_two_sets_share_a_person():
+    ranges = sorted(p.first_identity for p in worlds.POPULATIONS.values())
+    assert min(np.diff([*ranges, 5_000_000])) >= 1_000_000
+    people = []
+    for name in worlds.POPULATIONS:
+        people.append(worlds.make(name, "quick").scenes.identity.unique(dim=0))
+    people.append(worlds.tower_scenes(np.arange(300))[0].identity)
+    joined = torch.cat(people)
+    assert len(joined.unique(dim=0)) == len(joined)
+
+
+def test_tower_scenes_are_endless_and_independent_of_the_batch():
+    scene, shown = worlds.tower_scenes(np.array([10, 4_000_000, 7]))
+    alone, name = worlds.tower_scenes(np.array([4_000_000]))
+    assert torch.equal(scene.au[1:2], alone.au) and torch.equal(scene.identity[1:2], alone.identity)
+    assert shown[1] == name[0]
+    assert torch.equal(alone.identity, Identity.sample(torch.tensor([9_000_000])))
+    same, _ = worlds.tower_scenes(np.array([1, 2]), people=np.array([5, 5]))
+    assert torch.equal(same.identity[0], same.identity[1])
+    assert not torch.equal(same.au[0], same.au[1])
+    with pytest.raises(ValueError, match="0 or more"):
+        worlds.tower_scenes(np.array([-1]))
+
+
+def test_tower_scenes_show_every_expression_and_loose_units():
+    _, shown = worlds.tower_scenes(np.arange(4000))
+    assert set(shown) == {*labels.EXPRESSIONS, ""}
+    assert np.mean(shown == "") == pytest.approx(0.3, abs=0.03)
+
+
+def test_pressed_lips_never_part():
+    au = torch.full((1, len(AUS)), 4.0)
+    tidy = drawing.tidy(au)[0].tolist()
+    assert tidy[AUS.index(24)] == 4 and tidy[AUS.index(25)] == 0 and tidy[AUS.index(26)] == 0
+
+
+def test_patterns_use_known_units_and_fit_the_tasks():
+    assert {u for p in patterns.PATTERNS.values() for u in p} <= set(AUS)
+    tasks = worlds.POPULATIONS["bp4d"].tasks
+    assert list(tasks) == [a.task for a in labels.ACTIVITIES["bp4d"]]
+    assert set(tasks.values()) <= set(patterns.NAMES)
+
+
+def test_apportion_keeps_every_class_and_the_total():
+    counts = {"a": 970, "b": 29, "c": 1}
+    assert wild.apportion(counts, 1000) == counts
+    small = wild.apportion(counts, 10)
+    assert sum(small.values()) == 10 and min(small.values()) == 1
+    with pytest.raises(ValueError, match="fewer than the 3 classes"):
+        wild.apportion(counts, 2)
+
+
+def test_masks_mark_the_units_that_are_on():
+    world = worlds.make("rafdb", "quick")
+    row = int(np.argmax(world.records["AU26_intensity"]))
+    mask = world.masks(np.array([row]), 32)[0]
+    assert mask.shape == (len(AUS), 32, 32) and mask[AUS.index(26)].sum() > 0
+    off = [i for i in range(len(AUS)) if world.scenes.au[row, i] == 0]
+    assert mask[off].sum() == 0
+
+
+def test_attributes_follow_the_identity(rafdb):
+    scene = rafdb.scene(np.arange(50))
+    table = worlds.attributes(scene)
+    assert ((table["sex"] == "female").to_numpy() == (scene.identity[:, COLS["sex"]] > 0).numpy()).all()
+    assert table["glasses"].dtype == bool and table["skin"].between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(dataset="bp5d"), "no world for 'bp5d'; known: bp4d, rafdb"),
+        (dict(dataset="bp4d", size="tiny"), "size is 'tiny'; known: quick, demo, full"),
+        (dict(dataset="bp4d", seed=50), "seed is 50"),
+    ],
+)
+def test_unknown_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        worlds.make(**arguments)
+
+
+def test_difficulty_parameters_are_fixed():
+    """A change here changes every reference result: it is a decision, not a tweak."""
+    rafdb = worlds.POPULATIONS["rafdb"]
+    assert rafdb.label_errors == 0.03
+    assert dataclasses.astuple(rafdb.display) == ((0.70, 1.10), 0.10, (0.30, 0.50), 0.95, 0.20, 0.03)
+    assert dataclasses.astuple(rafdb.look) == (0.6, 0.02, 0.6, 0.15, 0.8, 0.06)
+    assert dataclasses.astuple(worlds.POPULATIONS["bp4d"].look) == (0.4, 0.0, 0.3, 0.05, 0.6, 0.005)
