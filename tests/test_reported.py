@@ -143,7 +143,9 @@ def test_first_rows_by_printed_and_recomputed_averages() -> None:
     assert frame.loc["dk_clip_table2_dfew", "metric"] == "UAR"
     clef = frame.loc["clef_table4_bp4dplus"]
     assert (clef["first"], clef["margin"]) == ("CLEF", pytest.approx(0.9))
-    assert (clef["first_recomputed"], clef["margin_recomputed"]) == ("CLEF", pytest.approx(0.5, abs=0.02))
+    means = sorted(mean for key, (_, mean) in averages_by_hand().items() if key[0] == "clef_table4_bp4dplus")
+    assert clef["first_recomputed"] == "CLEF"
+    assert clef["margin_recomputed"] == pytest.approx(means[-1] - means[-2])
     emoco = frame.loc["emoco_table3_bp4d"]
     assert (emoco["first"], emoco["margin"]) == ("SRERL, supervised", pytest.approx(0.2))
     assert emoco["margin_recomputed"] == pytest.approx(1.0, abs=0.05)

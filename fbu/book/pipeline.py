@@ -108,8 +108,9 @@ def show_plan(console: Console, asked: list[Any], notebooks: list[Notebook], job
     from fbu.runs import plan
 
     rows = plan(asked)
-    table = Table(*map(str, rows.columns), title="recipes")
-    for values in rows.itertuples(index=False):
+    shown = rows.assign(recipe=rows["recipe"].str[:8], done=rows["done"].map({True: "yes", False: "no"}))
+    table = Table(*shown.columns.str.replace("memory_mb", "MB"), title="recipes")
+    for values in shown.itertuples(index=False):
         table.add_row(*map(str, values))
     console.print(table)
     console.print(recipes.summary(rows))

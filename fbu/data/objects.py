@@ -169,7 +169,7 @@ def _plan(index: np.ndarray | Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor
 
 def draw_objects(index: np.ndarray | Tensor, size: int, *, seed: int = 0) -> np.ndarray:
     """Pictures of things, uint8 ``[n, 3, size, size]``; each depends on its number and the seed only."""
-    index = np.asarray(index)
+    index = np.ascontiguousarray(index)
     out = np.empty((len(index), 3, size, size), np.uint8)
     for start in range(0, len(index), _CHUNK):
         part = index[start : start + _CHUNK]

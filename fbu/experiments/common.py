@@ -210,7 +210,7 @@ def _stacked(results: Sequence[Run]) -> pd.DataFrame:
 
 
 def interval(results: tuple[Run, ...], metric: str) -> tuple[float, float]:
-    """95 % bootstrap interval over (seed, subject) of the mean of a metric; NaN where no predictions are kept."""
+    """95 % bootstrap interval over subjects of the mean over seeds, in points; NaN where no predictions are kept."""
     if not (results[0].folder / "predictions.csv").exists():
         return float("nan"), float("nan")
     key = (_folders(results), metric)

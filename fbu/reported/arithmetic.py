@@ -7,7 +7,10 @@ import pandas as pd
 from fbu.reported.tables import results
 
 TOLERANCE = 0.06
-"""Largest difference of a printed average from the mean of its printed parts that rounding explains."""
+"""Difference, in points, beyond which a printed average counts as off.
+
+With one decimal everywhere, rounding leaves about 0.03 between an average and the mean of its parts, 0.1 at worst.
+"""
 
 _MEAN_METRICS = ("f1", "UAR", "mean_accuracy")  # unweighted means over the classes; accuracy and WAR are not
 _ALIASES = {"JAA": "JAA-Net"}  # one method, two spellings; every other name is the same in all papers

@@ -37,7 +37,11 @@ def draw_neck(face: Coefficients, n: Numbers, head: Head, picture: Tensor, pixel
     shade = (light * (0.42 + (r - 1).clamp_(0, 0.35)) * round_).clamp_(0)
     over(picture[:, :, part], face.colour["skin"] * shade[:, None], neck)
     collar = y - 1.19 + 0.06 * (1 - 9 * (a - 0.4).square_()).clamp_(0) - 0.10 * a
-    over(picture[:, :, part], face.colour["cloth"] * (light * 0.8).clamp_(0)[:, None], soft(collar, pixel * 1.5))
+    over(
+        picture[:, :, part],
+        face.colour["cloth"] * (light * 0.8).clamp_(0)[:, None],
+        soft(collar, pixel * 1.5),
+    )
 
 
 def _ear(n: Numbers, head: Head, rows: Tensor | slice, part: slice) -> tuple[Tensor, Tensor]:

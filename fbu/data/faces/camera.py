@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from fbu.data.faces.coefficients import Numbers
@@ -22,7 +21,9 @@ def degrade(n: Numbers, picture: Tensor, tables: Tables) -> Tensor:
             blurred = (blurred.flatten(1, 2) @ blur).view_as(blurred).transpose(2, 3)
         picture[rows] = blurred
     size, limit = picture.shape[-1], min(_SHIFTS, NOISE_SIZE - picture.shape[-1] + 1)
-    for image, strength, seed in zip(picture, n["noise"].flatten().tolist(), n["seed"].flatten().tolist(), strict=True):
+    for image, strength, seed in zip(
+        picture, n["noise"].flatten().tolist(), n["seed"].flatten().tolist(), strict=True
+    ):
         if strength > 0:
             top, left = int(seed) % _SHIFTS % limit, int(seed) // _SHIFTS % _SHIFTS % limit
             image.add_(tables.noise[:, top : top + size, left : left + size], alpha=strength)

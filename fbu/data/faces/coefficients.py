@@ -60,8 +60,9 @@ def _unit(x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _lights(n: Numbers) -> None:
     """Light and highlight directions in the head's frame (l0 l1 l2, h0 h1 h2), and derived brightness."""
-    x, y, z = _unit(n["lx"], n["ly"], n["lz"])
-    for name, (x, y, z) in (("l", (x, y, z)), ("h", _unit(x, y, z + 1))):
+    light = _unit(n["lx"], n["ly"], n["lz"])
+    half_way = _unit(light[0], light[1], light[2] + 1)  # between the light and the viewer
+    for name, (x, y, z) in (("l", light), ("h", half_way)):
         for k in range(3):
             n[f"{name}{k}"] = x * n[f"r0{k}"] + y * n[f"r1{k}"] + z * n[f"r2{k}"]
     n["bright"] = n["ambient"] + n["strength"]
@@ -77,7 +78,9 @@ def _lights(n: Numbers) -> None:
 def _eyelids(n: Numbers, k: dict[int, Tensor], side: str) -> None:
     """Upper and lower lid heights of one side."""
     lower = (1 - 0.62 * k[7] - 0.60 * k[6] - 0.25 * k[9] + 0.12 * k[5]).clamp(0.10)
-    upper = 1 + 0.52 * k[5] + 0.08 * k[1] - 0.46 * k[7] - 0.16 * k[6] - 0.22 * k[9] - 0.12 * k[4] - 0.08 * k[12]
+    upper = (
+        1 + 0.52 * k[5] + 0.08 * k[1] - 0.46 * k[7] - 0.16 * k[6] - 0.22 * k[9] - 0.12 * k[4] - 0.08 * k[12]
+    )
     lower, upper = n["eye_l"] * lower, n["eye_h"] * upper.clamp(0.25, 1.75)
     n["lid_low_" + side], n["lid_up_" + side] = lower, torch.lerp(upper, -0.92 * lower, n["blink"])
 
@@ -137,7 +140,10 @@ def coefficients(scene: Scene, tables: Tables) -> Coefficients:
     n |= dict(zip(POSE + LIGHT + STATE, drawn, strict=True))
     shown = scene.au / 5 * person[:, GAIN:]
     left, right = shown * (1 - scene.asym).clamp(0, 1), shown * (1 + scene.asym).clamp(0, 1)
-    by_side = {"L": dict(zip(AUS, left.unbind(1), strict=True)), "R": dict(zip(AUS, right.unbind(1), strict=True))}
+    by_side = {
+        "L": dict(zip(AUS, left.unbind(1), strict=True)),
+        "R": dict(zip(AUS, right.unbind(1), strict=True)),
+    }
     sides = {f"{side}{a}": x for side, values in by_side.items() for a, x in values.items()}
     mean = {a: 0.5 * (by_side["L"][a] + by_side["R"][a]) for a in AUS}
     _head_turn(n)

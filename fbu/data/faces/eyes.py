@@ -33,7 +33,9 @@ def _brows(n: Numbers, u: Tensor, v: Tensor, pixel: float) -> Tensor:
     t = (a - n["brow_in"]) * n["per_brow_len"]
     distance = (v + 0.165 + n["brow_tilt"] * t + n["brow_arch"] * t * (1.25 - t)).abs_()
     width = n["brow_w"] * (1.12 - 0.80 * t).clamp_(0.15, 1) * (t * 5 + 0.6).clamp_(0.3, 1)
-    brow = soft(width - distance, pixel * 0.8 + 0.024) * (t * 5 + 0.45).clamp_(0, 1) * ((1 - t) * 8).clamp_(0, 1)
+    brow = (
+        soft(width - distance, pixel * 0.8 + 0.024) * (t * 5 + 0.45).clamp_(0, 1) * ((1 - t) * 8).clamp_(0, 1)
+    )
     hairs = n["brow_d"] + 0.07 * (230 * a + 140 * v).sin_()
     return (brow * hairs * n["brow_dark"]).clamp_(0, 1)
 
@@ -49,7 +51,9 @@ def _lids(n: Numbers, u: Tensor, v: Tensor) -> _Lids:
     return _Lids(s, inside, top, lower * inside * (1 + 0.25 * s) - axis, right)
 
 
-def _eyeball(n: Numbers, iris: Tensor, lids: _Lids, u: Tensor, v: Tensor, pixel: float) -> tuple[Tensor, Tensor]:
+def _eyeball(
+    n: Numbers, iris: Tensor, lids: _Lids, u: Tensor, v: Tensor, pixel: float
+) -> tuple[Tensor, Tensor]:
     """Colour [B, 3, M] of the eyeball, and its highlight."""
     outward = lids.right * 2 - 1
     x, y = u.abs() - 0.285 - n["gaze_x"] * outward, v + 0.020 - n["gaze_y"]
@@ -75,7 +79,7 @@ def _lashes(n: Numbers, lids: _Lids, pixel: float) -> Tensor:
 
 
 def paint_eyes(
-    face: Coefficients, n: Numbers, tables: Tables, plane: tuple[Tensor, Tensor, Tensor, Tensor], skin: Skin, pixel: float
+    face: Coefficients, n: Numbers, tables: Tables, plane: tuple[Tensor, ...], skin: Skin, pixel: float
 ) -> None:
     """Brows and eyes, in place in `skin`; plane = warped (u, v) and unwarped (u, v)."""
     u, v, u0, v0 = plane
@@ -83,9 +87,9 @@ def paint_eyes(
     u, v, u0, v0, albedo, shade, highlight = (window.get(x) for x in (u, v, u0, v0, *skin))
     over(albedo, face.colour["hair"] * 0.40, _brows(n, u, v, pixel))
     # The skin slides over the eyes: undo what the brows' units did to them.
-    weight = face.warp[:, tables.brow_rows]
-    side = int((tables.brow.shape[1] // 2) ** 0.5)
-    du, dv = look_up(blend(weight, tables.brow, block_rows(tables.size)).view(len(weight), 2, side, side), u0, v0, HEAD, HEAD)
+    slide = blend(face.warp[:, tables.brow_rows], tables.brow, block_rows(tables.size))
+    side = int((slide.shape[1] // 2) ** 0.5)
+    du, dv = look_up(slide.view(-1, 2, side, side), u0, v0, HEAD, HEAD)
     u, v = u + du, v + dv
     lids = _lids(n, u, v)
     is_open = soft(torch.minimum(lids.top, lids.bottom), pixel * 1.2)

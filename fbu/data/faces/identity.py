@@ -69,7 +69,8 @@ TRAITS: dict[str, tuple[float, float, float, float]] = {
 # Traits that are clamped at zero where they weight a shape.
 POSITIVE = ("lip_u", "lip_l", "fold", "bags", "lines", "glab", "crow", "marion", "freckle", "ridge", "cleft")
 OTHER = (
-    "sex", "age", "melanin", "style", "beard", "stubble", "glasses", "gloss", "lipstick", "flush", "freckle", "grey", "part",
+    "sex", "age", "melanin", "style", "beard", "stubble", "glasses", "gloss", "lipstick", "flush",
+    "freckle", "grey", "part",
 )  # fmt: skip
 COLOURS = ("skin", "hair", "iris", "lip", "cloth", "frame")
 
@@ -85,9 +86,29 @@ _STYLE_SHARE = (
     (0.10, 0.36, 0.14, 0.04, 0.02, 0.12, 0.07, 0.0, 0.0, 0.15, 0.0),  # men
     (0.0, 0.06, 0.0, 0.26, 0.14, 0.12, 0.12, 0.14, 0.10, 0.0, 0.06),  # women
 )
-_SKIN = ((0.97, 0.80, 0.71), (0.92, 0.71, 0.58), (0.83, 0.60, 0.45), (0.68, 0.46, 0.32), (0.50, 0.32, 0.21), (0.34, 0.21, 0.145))
-_HAIR = ((0.07, 0.06, 0.06), (0.16, 0.10, 0.07), (0.30, 0.18, 0.10), (0.50, 0.34, 0.18), (0.78, 0.62, 0.38), (0.50, 0.20, 0.08))
-_IRIS = ((0.20, 0.11, 0.06), (0.30, 0.18, 0.08), (0.40, 0.36, 0.18), (0.30, 0.45, 0.42), (0.32, 0.45, 0.60))
+_SKIN = (
+    (0.97, 0.80, 0.71),
+    (0.92, 0.71, 0.58),
+    (0.83, 0.60, 0.45),
+    (0.68, 0.46, 0.32),
+    (0.50, 0.32, 0.21),
+    (0.34, 0.21, 0.145),
+)
+_HAIR = (
+    (0.07, 0.06, 0.06),
+    (0.16, 0.10, 0.07),
+    (0.30, 0.18, 0.10),
+    (0.50, 0.34, 0.18),
+    (0.78, 0.62, 0.38),
+    (0.50, 0.20, 0.08),
+)
+_IRIS = (
+    (0.20, 0.11, 0.06),
+    (0.30, 0.18, 0.08),
+    (0.40, 0.36, 0.18),
+    (0.30, 0.45, 0.42),
+    (0.32, 0.45, 0.60),
+)
 
 
 def _palette(colours: tuple[tuple[float, ...], ...], t: Tensor) -> Tensor:
@@ -113,7 +134,9 @@ def _colours(u: Tensor, melanin: Tensor, grey: Tensor, stick: Tensor) -> Tensor:
     paint = torch.stack([0.55 + 0.3 * u[:, 26], 0.08 + 0.2 * u[:, 27], 0.14 + 0.2 * u[:, 28]], 1)
     bare = skin * torch.tensor([0.86, 0.58, 0.56]) + torch.tensor([0.03, 0.0, 0.01])
     lip = torch.lerp(bare, paint, 0.7 * stick[:, None])
-    return torch.cat([skin, hair, iris, lip, 0.1 + 0.8 * u[:, 29:32], 0.05 + 0.3 * u[:, 32:33] * u[:, 33:36]], 1)
+    return torch.cat(
+        [skin, hair, iris, lip, 0.1 + 0.8 * u[:, 29:32], 0.05 + 0.3 * u[:, 32:33] * u[:, 33:36]], 1
+    )
 
 
 class Identity:

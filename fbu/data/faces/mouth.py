@@ -47,7 +47,9 @@ def _inside(n: Numbers, mouth: Mouth, profile: Tensor, pixel: float) -> Tensor:
     """Colour of the cavity [B, 3, M]: upper teeth, tongue, darkness."""
     gap_u, gap_l = n["gap_u_line"] * profile, n["gap_l_line"] * profile
     depth = gap_u + mouth.d  # below the upper lip's edge
-    teeth = soft(n["teeth"] - 0.030 * mouth.s2 - depth, pixel * 1.2) * soft(n["gap_u"] + n["gap_l"] - 0.022, 0.012)
+    teeth = soft(n["teeth"] - 0.030 * mouth.s2 - depth, pixel * 1.2) * soft(
+        n["gap_u"] + n["gap_l"] - 0.022, 0.012
+    )
     teeth = teeth * (0.90 - 0.35 * mouth.s2) * (0.6 + 12 * depth).clamp_(0, 1)
     teeth = teeth * (1 - 0.25 * (mouth.u * 42).cos_().square_().square_().square_())
     tongue = soft(mouth.d - gap_l + 0.055, 0.03) * soft(n["gap_l"] - 0.07, 0.03)
@@ -55,7 +57,9 @@ def _inside(n: Numbers, mouth: Mouth, profile: Tensor, pixel: float) -> Tensor:
     return torch.stack([red, 0.022 + 0.68 * teeth + 0.03 * tongue, 0.02 + 0.60 * teeth + 0.03 * tongue], 1)
 
 
-def paint_mouth(n: Numbers, lip: Tensor, mouth: Mouth, skin: tuple[Tensor, Tensor, Tensor], pixel: float) -> None:
+def paint_mouth(
+    n: Numbers, lip: Tensor, mouth: Mouth, skin: tuple[Tensor, Tensor, Tensor], pixel: float
+) -> None:
     """Colour lips and cavity, in place, in skin = (albedo [B, 3, N], shade, highlight)."""
     albedo, shade, highlight = skin
     window, s2, cavity = mouth.window, mouth.s2, mouth.cavity

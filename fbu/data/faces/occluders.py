@@ -44,14 +44,19 @@ def draw_hand(face: Coefficients, n: Numbers, head: Head, picture: Tensor, pixel
         return
     palm, fingers = _hand(n, head, rows)
     round_ = 0.62 + 0.40 * (fingers * 11).clamp_(0, 1).sqrt_()
-    shade = torch.where(fingers > palm.clamp(0), round_, 0.95) * (0.95 * n["ambient"] + 0.66 * n["strength"])[rows]
+    shade = (
+        torch.where(fingers > palm.clamp(0), round_, 0.95)
+        * (0.95 * n["ambient"] + 0.66 * n["strength"])[rows]
+    )
     part = picture[rows]
     cover = soft(torch.maximum(palm, fingers) * n["os"][rows], pixel * 1.5)
     over(part, face.colour["skin"][rows] * shade[:, None], cover)
     picture[rows] = part
 
 
-def draw_strands(face: Coefficients, n: Numbers, head: Head, picture: Tensor, light: Tensor, pixel: float) -> None:
+def draw_strands(
+    face: Coefficients, n: Numbers, head: Head, picture: Tensor, light: Tensor, pixel: float
+) -> None:
     """Four strands of hair, lit by `light` [B, N], in place."""
     rows = (n["occluder"][:, 0] == 3).nonzero()[:, 0]
     if not len(rows):

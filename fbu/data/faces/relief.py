@@ -117,13 +117,19 @@ def _cast_shadows(shapes: Shapes) -> dict[str, Pair]:
         0.42 * bump(0.27, -0.07, 0.13, 0.045) + 0.50 * bump(0, 0.452, 0.09, 0.026)
         + 0.18 * bump(0, 0.735, 0.12, 0.026) + 0.10 * bump(0.33, 0.52, 0.1, 0.1)
     )  # fmt: skip
-    return {"sh_l": (none, (shapes.u > 0) * nose_side), "sh_r": (none, (shapes.u < 0) * nose_side), "sh_t": (none, top)}
+    return {
+        "sh_l": (none, (shapes.u > 0) * nose_side),
+        "sh_r": (none, (shapes.u < 0) * nose_side),
+        "sh_t": (none, top),
+    }
 
 
 def skin_shapes(u: Tensor, v: Tensor) -> dict[str, Pair]:
     """All skin shapes on a grid: name -> (relief, log-darkness); units as L<number> and R<number>."""
     shapes = Shapes(u, v)
-    noise = [smooth_noise(stream, rows, rows, (u.shape[0], u.shape[1])) for stream, rows in enumerate(_NOISE_ROWS)]
+    noise = [
+        smooth_noise(stream, rows, rows, (u.shape[0], u.shape[1])) for stream, rows in enumerate(_NOISE_ROWS)
+    ]
     shared = {
         "base": _base(shapes),
         **_nose(shapes),

@@ -8,6 +8,8 @@ the other faces of a batch: a scene's picture is the same, bit for bit, in any b
 
 from __future__ import annotations
 
+from typing import Literal, overload
+
 import torch
 from torch import Tensor
 
@@ -21,9 +23,8 @@ from fbu.data.faces.occluders import draw_hand, draw_strands
 from fbu.data.faces.pixels import Frame, blend, block_rows, dot, look_up, over, soft
 from fbu.data.faces.scene import Scene
 from fbu.data.faces.shapes import HEAD, SKIN_U, SKIN_V
-from fbu.data.faces.tables import Tables, tables
+from fbu.data.faces.tables import NOISE_SIZE, Tables, tables
 from fbu.data.faces.units import AUS
-
 
 _CHUNK_PIXELS = 262144  # drawn together: small chunks waste calls, large ones leave the processor's cache
 
@@ -67,7 +68,9 @@ class _Painter:
         draw_strands(face, n, head, picture, lit, px)
         return picture.clamp_(0, 1).sqrt_()
 
-    def _face(self, face: Coefficients, n: Numbers, head: Head, du: Tensor, dv: Tensor, frame: Frame) -> Tensor:
+    def _face(
+        self, face: Coefficients, n: Numbers, head: Head, du: Tensor, dv: Tensor, frame: Frame
+    ) -> Tensor:
         """The face [B, 3, M] at the pixels of the frame."""
         t, px = self.tables, self.pixel
         u0, v0 = frame.cut(head.u), frame.cut(head.sy)
@@ -77,7 +80,9 @@ class _Painter:
         table = self._skin[: len(face.cut)]
         blend(face.skin, t.skin, self.block, table.flatten(1)[:, : t.skin.shape[1]])
         slope_u, slope_v, dark, red, beard = look_up(table, u, v, SKIN_U, SKIN_V)
-        sphere = [(frame.cut(x) * k).flatten(1) for x, k in ((head.sx, 0.92), (head.sy, 0.72), (head.sz, 0.85))]
+        sphere = [
+            (frame.cut(x) * k).flatten(1) for x, k in ((head.sx, 0.92), (head.sy, 0.72), (head.sz, 0.85))
+        ]
         shade, highlight = _shade(n, sphere, (slope_u, slope_v, dark))
         albedo = _albedo(face, n, red, beard)
         skin = (albedo, shade, highlight)
@@ -111,12 +116,14 @@ def _albedo(face: Coefficients, n: Numbers, red: Tensor, beard: Tensor) -> Tenso
 
 def check_scene(scene: Scene, size: int) -> None:
     """Raise ValueError where a scene or size cannot be drawn."""
-    if size < 16:
-        raise ValueError(f"size must be at least 16 pixels, got {size}")
+    if not 16 <= size <= NOISE_SIZE:
+        raise ValueError(f"size must lie in 16..{NOISE_SIZE} pixels, got {size}")
     for name in ("au", "asym"):
         x, low, high = getattr(scene, name), 0.0 if name == "au" else -1.0, 5.0 if name == "au" else 1.0
         if len(x) and not bool(((x >= low) & (x <= high)).all()):
-            raise ValueError(f"{name} must lie in {low:g}..{high:g}, got {float(x.min()):g}..{float(x.max()):g}")
+            raise ValueError(
+                f"{name} must lie in {low:g}..{high:g}, got {float(x.min()):g}..{float(x.max()):g}"
+            )
 
 
 def pad_rows(n: int, block: int, device: torch.device) -> Tensor:
@@ -141,6 +148,19 @@ def _pictures(scene: Scene, size: int, nuisance: bool, as_bytes: bool, chunk: in
     return torch.cat(drawn)[:n]
 
 
+@overload
+def render_scene(
+    scene: Scene,
+    size: int = 64,
+    masks: Literal[False] = False,
+    *,
+    degraded: bool = True,
+    chunk: int | None = None,
+) -> Tensor: ...
+@overload
+def render_scene(
+    scene: Scene, size: int = 64, *, masks: Literal[True], degraded: bool = True, chunk: int | None = None
+) -> tuple[Tensor, Tensor]: ...
 def render_scene(
     scene: Scene, size: int = 64, masks: bool = False, *, degraded: bool = True, chunk: int | None = None
 ) -> Tensor | tuple[Tensor, Tensor]:
@@ -158,7 +178,7 @@ def render_scene(
         the clean picture and the same picture without that unit (zero for units of intensity 0).
 
     Raises:
-        ValueError: Intensities outside 0-5, asymmetry outside -1..1, or a size below 16.
+        ValueError: Intensities outside 0-5, asymmetry outside -1..1, or a size outside 16..768.
     """
     check_scene(scene, size)
     if not len(scene):
@@ -181,6 +201,29 @@ def change_masks(scene: Scene, size: int = 64, *, chunk: int | None = None) -> T
     return masks
 
 
+@overload
+def render(
+    identity: Tensor,
+    au: Tensor,
+    pose: Tensor | None = None,
+    light: Tensor | None = None,
+    size: int = 64,
+    return_masks: Literal[False] = False,
+    asym: Tensor | None = None,
+    **given: Tensor,
+) -> Tensor: ...
+@overload
+def render(
+    identity: Tensor,
+    au: Tensor,
+    pose: Tensor | None = None,
+    light: Tensor | None = None,
+    size: int = 64,
+    *,
+    return_masks: Literal[True],
+    asym: Tensor | None = None,
+    **given: Tensor,
+) -> tuple[Tensor, Tensor]: ...
 def render(
     identity: Tensor,
     au: Tensor,
@@ -204,4 +247,5 @@ def render(
         **given: Other fields of `Scene`.
     """
     chosen = {name: x for name, x in (("pose", pose), ("light", light)) if x is not None}
-    return render_scene(Scene.plain(identity, au, asym, **chosen, **given), size, return_masks)
+    scene = Scene.plain(identity, au, asym, **chosen, **given)
+    return render_scene(scene, size, masks=True) if return_masks else render_scene(scene, size)

@@ -167,7 +167,9 @@ def _sample_state(u: Tensor, z: Tensor, nuisance: float) -> Tensor:
     noise = 0.004 + 0.022 * nuisance * u[:, 15] ** 2
     place = [(u[:, 16] - 0.5) * 0.9, 0.45 + 0.35 * u[:, 17], (u[:, 18] - 0.5) * 1.4, 0.55 + 0.2 * u[:, 19]]
     gaze = [0.022 * z[:, 7], 0.008 * z[:, 8]]
-    return torch.stack([(u[:, 12] < 0.04) * 1.0, *gaze, blur, noise, occluder, *place, (u[:, 20] * 65536).floor()], 1)
+    return torch.stack(
+        [(u[:, 12] < 0.04) * 1.0, *gaze, blur, noise, occluder, *place, (u[:, 20] * 65536).floor()], 1
+    )
 
 
 def _sample_background(seed: int, index: Tensor, u: Tensor) -> Tensor:

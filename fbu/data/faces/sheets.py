@@ -18,7 +18,9 @@ from fbu.data.faces.units import AUS, COLUMN, PROTOTYPES, au_vector
 PEOPLE = (0, 10, 17, 20, 21, 28, 50, 19)
 
 
-def sheet(rows: Sequence[Sequence[Tensor] | Tensor], labels: Sequence[Sequence[str]] | None = None) -> Image.Image:
+def sheet(
+    rows: Sequence[Sequence[Tensor] | Tensor], labels: Sequence[Sequence[str]] | None = None
+) -> Image.Image:
     """Paste pictures (uint8 [3, S, S]) in rows, each with a small label in its corner."""
     height, width = rows[0][0].shape[-2:]
     page = Image.new("RGB", (width * max(len(row) for row in rows), height * len(rows)), "white")
@@ -45,7 +47,7 @@ def expression_sheet(people: Sequence[int] = PEOPLE, size: int = 160) -> Image.I
         asym = torch.zeros(len(persons), len(AUS))
         asym[:, COLUMN[14]] = float(name == "contempt")
         au = torch.tensor(au_vector(units)).expand(len(persons), -1)
-        rows.append(_pictures(Scene.plain(persons, au, asym), size))
+        rows.append(render_scene(Scene.plain(persons, au, asym), size))
         labels.append([name])
     return sheet(rows, labels)
 
@@ -56,7 +58,7 @@ def unit_sheet(person: int = 27, size: int = 160, columns: int = 6, *, regions: 
     one[:, GAIN:] = 1
     scene = Scene.plain(one, torch.cat([torch.zeros(1, len(AUS)), 5 * torch.eye(len(AUS))]))
     maps = region_masks(scene, size).amax(1) * 0.25 if regions else change_masks(scene, size).sum(1)
-    pictures, maps = _pictures(scene, size), heat(maps)
+    pictures, maps = render_scene(scene, size), heat(maps)
     cells = [x for pair in zip(pictures, maps, strict=True) for x in pair]
     names = [x for name in ("neutral", *(f"AU{a}" for a in AUS)) for x in (name, "")]
     step = 2 * columns
@@ -74,17 +76,11 @@ def turn_sheet(
         au = torch.tensor(au_vector(PROTOTYPES["happiness"] if k % 2 else {})).expand(len(degrees), -1)
         pose = torch.zeros(len(degrees), len(POSE))
         pose[:, 0], pose[:, 5] = torch.tensor(list(degrees)) * (math.pi / 180), 1
-        rows.append(_pictures(Scene.plain(one, au, pose=pose), size))
+        rows.append(render_scene(Scene.plain(one, au, pose=pose), size))
     return sheet(rows, [[str(d) for d in degrees]] + [[]] * (len(rows) - 1))
 
 
 def random_sheet(seed: int = 1, rows: int = 8, columns: int = 20, size: int = 64) -> Image.Image:
     """Random scenes with all nuisances."""
-    pictures = _pictures(Scene.sample(seed, torch.arange(rows * columns)), size)
+    pictures = render_scene(Scene.sample(seed, torch.arange(rows * columns)), size)
     return sheet(list(pictures.unflatten(0, (rows, columns))))
-
-
-def _pictures(scene: Scene, size: int) -> Tensor:
-    pictures = render_scene(scene, size)
-    assert isinstance(pictures, Tensor)
-    return pictures

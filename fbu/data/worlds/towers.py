@@ -35,8 +35,8 @@ def tower_scenes(
     Raises:
         ValueError: a negative number.
     """
-    number = torch.as_tensor(index, dtype=torch.int64)
-    person = number if people is None else torch.as_tensor(people, dtype=torch.int64)
+    number = torch.as_tensor(np.ascontiguousarray(index), dtype=torch.int64)
+    person = number if people is None else torch.as_tensor(np.ascontiguousarray(people), dtype=torch.int64)
     if len(number) and (number.min() < 0 or person.min() < 0):
         raise ValueError("index and people must hold numbers of 0 or more")
     number = drawing.numbers(TOWER_FIRST_IDENTITY, number)

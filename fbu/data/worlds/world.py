@@ -46,7 +46,7 @@ class World:
 
     def scene(self, rows: np.ndarray) -> Scene:
         """The scenes of some records (positions, in any order)."""
-        at = torch.as_tensor(np.asarray(rows), dtype=torch.int64)
+        at = torch.as_tensor(np.ascontiguousarray(rows), dtype=torch.int64)
         picked = self.scenes.map(lambda x: x[at])
         picked.labels = None
         return picked

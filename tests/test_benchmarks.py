@@ -1,0 +1,24 @@
+"""The benchmarks run; how fast is their business."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+
+from benchmarks import bench_pictures
+
+
+def test_picture_benchmarks_run(monkeypatch):
+    monkeypatch.setattr(bench_pictures, "per_second", lambda what, repeats=5: float(what()))
+    threads = torch.get_num_threads()
+    try:
+        rows = bench_pictures.main()
+    finally:
+        torch.set_num_threads(threads)
+    assert rows[0]["per second"] == 512 and rows[1]["per second"] == 32  # every face that was asked for
+    assert (
+        rows[2]["per second"] == rows[3]["per second"]
+    )  # both input paths deliver the same number of pictures
+    assert [row["per second"] for row in rows[4:]] == [256, 256, 256]
