@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 
 _NAMES = {"Recipe": "fbu.recipes", "Run": "fbu.runs", "run": "fbu.runs", "check": "fbu.ledger"}
 _MODULES = {
+    "claims",
     "config",
     "data",
     "evaluation",

@@ -11,7 +11,6 @@ import ast
 import builtins
 import difflib
 import itertools
-import os
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from fbu.config import use_data_root
 
 Profile = Literal["quick", "demo", "full", "paper"]
 Source = Literal["twin", "real", "open"]
@@ -84,7 +85,7 @@ def check_parameters(
         root = Path(checked.data_root).expanduser().resolve()
         if not root.is_dir():
             raise ParameterError(f"parameter data_root: {root} is not a folder")
-        os.environ["FBU_DATA"] = str(root)
+        use_data_root(root)
     return checked
 
 

@@ -85,6 +85,7 @@ def run_notebook(path: Path, parameters: Mapping[str, Any], output: Path, *, cwd
             language="python",
             progress_bar=False,
             cwd=str(cwd or Path.cwd()),
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its remarks would break the progress display
         )
         os.replace(partial, output)
     except papermill.PapermillExecutionError as error:

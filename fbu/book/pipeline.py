@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from rich.progress import (
 
 from fbu.book import pages, recipes, staging
 from fbu.book.notebooks import Notebook, find
+from fbu.config import use_data_root
 from fbu.parameters import declared
 
 
@@ -55,7 +55,7 @@ def build(root: Path, options: Options, console: Console | None = None) -> Path 
     settings = {"profile": options.profile, **(options.settings or {})}
     if settings.get("data_root"):
         settings["data_root"] = str(Path(settings["data_root"]).expanduser().resolve())
-        os.environ["FBU_DATA"] = settings["data_root"]
+        use_data_root(settings["data_root"])
     notebooks = find(root, options.only)
     folder = root / "_build" / options.profile
     jobs = stale(notebooks, settings, root, folder / "notebooks")

@@ -17,17 +17,23 @@ def background(face: Coefficients, tables: Tables) -> Tensor:
     return (tables.cubic @ face.background @ tables.cubic.T).flatten(2)
 
 
-def _rows(head: Head, size: int, low: float, high: float) -> slice:
-    """Pixels of the picture's rows that can hold heights low .. high in any face."""
-    ends = head.y.unflatten(1, (size, size))[:, :, [0, -1]]
-    first, last = (ends.amax((0, 2)) < low).sum(), (ends.amin((0, 2)) < high).sum()
-    return slice(int(first) * size, int(last) * size)
+class Rows:
+    """Which rows of the picture can hold given heights (in face units) in any face of the chunk."""
+
+    def __init__(self, head: Head, size: int) -> None:
+        """Heights are linear along a row, so its two ends tell."""
+        ends = head.y.unflatten(1, (size, size))[:, :, [0, -1]]
+        self.size, self.top, self.bottom = size, ends.amin((0, 2)), ends.amax((0, 2))
+
+    def between(self, low: float, high: float) -> slice:
+        """Pixels of the rows that can hold heights low .. high."""
+        first, last = (self.bottom < low).sum(), (self.top < high).sum()
+        return slice(int(first) * self.size, int(last) * self.size)
 
 
-def draw_neck(face: Coefficients, n: Numbers, head: Head, picture: Tensor, pixel: float) -> None:
+def draw_neck(face: Coefficients, n: Numbers, head: Head, rows: Rows, picture: Tensor, pixel: float) -> None:
     """Neck and clothes, in place."""
-    size = int(picture.shape[2] ** 0.5)
-    part = _rows(head, size, 0.42, 9.0)
+    part = rows.between(0.42, 9.0)
     x, y, r = head.x[:, part], head.y[:, part], head.r[:, part]
     a = x.abs()
     light = x * n["side_light"] + n["flat_light"]
@@ -44,39 +50,41 @@ def draw_neck(face: Coefficients, n: Numbers, head: Head, picture: Tensor, pixel
     )
 
 
-def _ear(n: Numbers, head: Head, rows: Tensor | slice, part: slice) -> tuple[Tensor, Tensor]:
+def _ear(n: Numbers, head: Head, who: Tensor | slice, part: slice) -> tuple[Tensor, Tensor]:
     """Shade [B, M] and signed distance from the edge of both ears, at their places on the turned head."""
-    x, xn, yn = head.x[rows, part], head.xn[rows, part], head.yn[rows, part]
+    x, xn, yn = head.x[who, part], head.xn[who, part], head.yn[who, part]
     side = xn.sign()
-    ex, ey = (xn - side * n["r00"][rows] + 0.15 * n["r02"][rows]) * side, yn - 0.02
+    ex, ey = (xn - side * n["r00"][who] + 0.15 * n["r02"][who]) * side, yn - 0.02
     e = (ex * (1 / 0.115)).square() + ((ey + 0.25 * ex) * (1 / 0.20)).square_()
-    light = x * n["side_light"][rows] + n["flat_light"][rows]
+    light = x * n["side_light"][who] + n["flat_light"][who]
     return light * (0.44 + 0.6 * (e - 0.35).abs_()).clamp_(max=0.85), (1 - e) * 0.09
 
 
-def _ear_colour(face: Coefficients, rows: Tensor | slice, shade: Tensor) -> Tensor:
+def _ear_colour(face: Coefficients, who: Tensor | slice, shade: Tensor) -> Tensor:
     tint = torch.tensor([1, 0.86, 0.86], device=shade.device)[:, None]
-    return face.colour["skin"][rows] * tint * shade[:, None]
+    return face.colour["skin"][who] * tint * shade[:, None]
 
 
-def draw_ears(face: Coefficients, n: Numbers, head: Head, picture: Tensor, pixel: float) -> None:
+def draw_ears(face: Coefficients, n: Numbers, head: Head, rows: Rows, picture: Tensor, pixel: float) -> None:
     """Ears behind the face, in place: a turned head hides the far one."""
-    part = _rows(head, int(picture.shape[2] ** 0.5), -0.25, 0.30)
+    part = rows.between(-0.27 - pixel, 0.31 + pixel)
     everyone = slice(None)
     shade, inside = _ear(n, head, everyone, part)
     over(picture[:, :, part], _ear_colour(face, everyone, shade), soft(inside, pixel * 1.5))
 
 
-def draw_near_ear(face: Coefficients, n: Numbers, head: Head, picture: Tensor, pixel: float) -> None:
+def draw_near_ear(
+    face: Coefficients, n: Numbers, head: Head, rows: Rows, picture: Tensor, pixel: float
+) -> None:
     """The near ear of turned heads, before face and hair, in place; long hair covers it."""
     bare = torch.tensor([style in SHOWS_EARS for style in STYLES], device=picture.device)
     turn, style = n["r02"][:, 0], n["style"][:, 0].long()
-    rows = ((turn.abs() > 0.16) & bare[style]).nonzero()[:, 0]
-    if not len(rows):
+    who = ((turn.abs() > 0.16) & bare[style]).nonzero()[:, 0]
+    if not len(who):
         return
-    part = _rows(head, int(picture.shape[2] ** 0.5), -0.25, 0.30)
-    shade, inside = _ear(n, head, rows, part)
-    near = (head.xn[rows, part] * turn[rows, None] < 0) * ((turn[rows, None].abs() - 0.16) * 8).clamp_(0, 1)
-    window = picture[rows, :, part]
-    over(window, _ear_colour(face, rows, shade), soft(inside, pixel * 1.5) * near)
-    picture[rows, :, part] = window
+    part = rows.between(-0.27 - pixel, 0.31 + pixel)
+    shade, inside = _ear(n, head, who, part)
+    near = (head.xn[who, part] * turn[who, None] < 0) * ((turn[who, None].abs() - 0.16) * 8).clamp_(0, 1)
+    window = picture[who, :, part]
+    over(window, _ear_colour(face, who, shade), soft(inside, pixel * 1.5) * near)
+    picture[who, :, part] = window

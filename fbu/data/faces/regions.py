@@ -57,7 +57,8 @@ def _visible(n: Numbers, head: Head, front: Tensor, pixel: float) -> Tensor:
     seen = soft(1 - head.r, pixel * 1.5) * (1 - soft(front.clone(), pixel * 1.6))
     rows, cover = hand_cover(n, head, pixel)
     seen[rows] *= 1 - cover
-    lens = ((head.u.abs() - 0.29) * 5).pow(4) + ((head.sy - 0.02) * 6.9).pow(4) < 1
+    across, along = ((head.u.abs() - 0.29) * 5).square(), ((head.sy - 0.02) * 6.9).square()
+    lens = across.square() + along.square() < 1
     return seen.masked_fill_(lens & (n["occluder"] == 2), 0)
 
 

@@ -13,7 +13,7 @@ from typing import Literal, overload
 import torch
 from torch import Tensor
 
-from fbu.data.faces.backdrop import background, draw_ears, draw_near_ear, draw_neck
+from fbu.data.faces.backdrop import Rows, background, draw_ears, draw_near_ear, draw_neck
 from fbu.data.faces.camera import degrade
 from fbu.data.faces.coefficients import Coefficients, Numbers, coefficients
 from fbu.data.faces.eyes import paint_eyes, paint_glasses
@@ -56,14 +56,15 @@ class _Painter:
         hair = torch.addcmul(sheen[:, None], face.colour["cap"], lit[:, None])
         picture = background(face, t)
         over(picture, hair * 0.4, soft(back, px * 2))
-        draw_neck(face, n, head, picture, px)
-        draw_ears(face, n, head, picture, px)
+        rows = Rows(head, self.size)
+        draw_neck(face, n, head, rows, picture, px)
+        draw_ears(face, n, head, rows, picture, px)
         frame = Frame(self.size, head.r.amin(0) < 1 + 0.8 * px)
         skin = self._face(face, n, head, du, dv, frame)
         target, inside = frame.cut(picture), soft(1 - frame.cut(head.r), px * 1.5)
         over(target, skin.view_as(target), inside)
         over(picture, hair, soft(front, px * 1.6))
-        draw_near_ear(face, n, head, picture, px)
+        draw_near_ear(face, n, head, rows, picture, px)
         draw_hand(face, n, head, picture, px)
         draw_strands(face, n, head, picture, lit, px)
         return picture.clamp_(0, 1).sqrt_()
