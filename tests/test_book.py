@@ -28,6 +28,7 @@ from fbu.book import (
 )
 from fbu.book.__main__ import _source, main
 from fbu.book.mathml import to_mathml
+from fbu.book.notebooks import _plain
 from fbu.book.status import status_page
 from fbu.errors import DataError
 from fbu.parameters import ParameterError
@@ -222,6 +223,15 @@ def test_refresh_refuses_a_notebook_that_compares_nothing(tmp_path: Path) -> Non
     assert before != path.read_bytes() and not nbformat.read(path, as_version=4).cells[2].outputs
 
 
+def test_pieces_of_printed_text_are_joined() -> None:
+    out, err = (nbformat.v4.new_output("stream", name=name, text=name) for name in ("stdout", "stderr"))
+    again = nbformat.v4.new_output("stream", name="stderr", text=" twice")
+    shown = nbformat.v4.new_output("execute_result", data={"text/plain": "3"}, execution_count=7)
+    kept = _plain([out, err, again, shown])
+    assert [output.get("text") for output in kept] == ["stdout", "stderr twice", None]
+    assert kept[2].execution_count == 1
+
+
 @dataclass(frozen=True)
 class FakeRecipe:
     name: str
@@ -409,6 +419,7 @@ def test_formulas_become_mathml() -> None:
     assert text.startswith("<math") and 'display="block"' in text
     assert text.count("<mspace") == 3  # around the first log, before the second
     assert "<mspace" not in to_mathml(r"\exp(x)", display=False)
+    assert "arg" in to_mathml(r"\arg\max_c x_c", display=False)
 
 
 @pytest.mark.parametrize("latex", [r"\frac", "a_", r"\nosuch{a}"])

@@ -22,8 +22,9 @@ def to_mathml(latex: str, *, display: bool) -> str:
     """A formula as a ``<math>`` element; ValueError naming the formula if it cannot be read."""
     from latex2mathml.converter import convert
 
+    known = re.sub(r"\\arg(?![a-z])", r"\\operatorname{arg}", latex)  # the one common name that it lacks
     try:
-        formula = str(convert(latex, display="block" if display else "inline"))
+        formula = str(convert(known, display="block" if display else "inline"))
     except Exception as error:  # the converter raises many kinds
         raise ValueError(f"formula {latex!r} cannot be read ({type(error).__name__} {error})") from error
     unknown = re.search(r"\\\w+", formula)

@@ -122,7 +122,7 @@ def refresh(path: Path, *, cwd: Path | None = None) -> None:
         keep = MARK in cell.metadata.get("tags", [])
         if keep and not outputs[cell.id]:
             raise DataError(f"{path}: cell {number} is tagged {MARK} but printed nothing")
-        cell.outputs = [_plain(output) for output in outputs[cell.id]] if keep else []
+        cell.outputs = _plain(outputs[cell.id]) if keep else []
         cell.execution_count = 1 if keep else None  # nbval refuses outputs of a cell without a count
         marked += keep
     if not marked:
@@ -133,7 +133,14 @@ def refresh(path: Path, *, cwd: Path | None = None) -> None:
     os.replace(temporary, path)
 
 
-def _plain(output: Any) -> Any:
-    if "execution_count" in output:
-        output.execution_count = 1
-    return output
+def _plain(outputs: list[Any]) -> list[Any]:
+    """Outputs with constant counts, and with one entry for what was printed in pieces."""
+    kept: list[Any] = []
+    for output in outputs:
+        if "execution_count" in output:
+            output.execution_count = 1
+        if kept and output.output_type == "stream" and kept[-1].get("name") == output.name:
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept

@@ -19,7 +19,7 @@ from filelock import FileLock
 from fbu.config import home
 from fbu.fingerprints import code_fingerprint, reached
 
-COUNTS = {"quick": 4_000, "demo": 60_000, "full": 400_000}
+COUNTS = {"quick": 2_000, "demo": 40_000, "full": 400_000}
 HELD_OUT = 0.05
 
 
