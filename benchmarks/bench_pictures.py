@@ -1,7 +1,7 @@
 """Faces drawn a second, pictures a second into training, training steps a second.
 
-Run with ``python benchmarks/bench_pictures.py``. Speeds are medians on this machine at this moment; the input path is also
-given as a ratio to a per-image PIL and torchvision loader with two workers, measured in the same run.
+Run with ``python benchmarks/bench_pictures.py``. Speeds are medians on this machine at this moment; the input path
+is also given as a ratio to a per-image PIL and torchvision loader with two workers, measured in the same run.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ from fbu.book import (
 from fbu.book.__main__ import _source, main
 from fbu.book.mathml import to_mathml
 from fbu.book.notebooks import _plain
+from fbu.book.staging import code_key as real_code_key
 from fbu.book.status import status_page
 from fbu.errors import DataError
 from fbu.parameters import ParameterError
@@ -92,6 +94,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path | N
     shown, text = console()
     index = build(root, Options(settings={"source": "open", "seeds": None}), shown)
     return root, text.getvalue(), index
+
+
+@pytest.fixture(autouse=True, scope="module")
+def same_code() -> Iterator[None]:
+    """Editing the library while the tests run must not make a notebook stale."""
+    fixed = staging.code_key()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(staging, "code_key", lambda: fixed)
+        yield
 
 
 def test_build_makes_the_pages(built: tuple[Path, str, Path | None]) -> None:
@@ -193,8 +204,24 @@ def test_key_follows_everything_that_matters(tmp_path: Path, monkeypatch: pytest
     assert len(set(keys)) == len(keys)
 
 
-def test_code_key_is_stable() -> None:
-    assert staging.code_key() == staging.code_key() and len(staging.code_key()) == 64
+def test_code_key_follows_code_and_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modules: list[str] = []
+
+    def fingerprint(names: list[str]) -> str:
+        modules[:] = names
+        return "code"
+
+    monkeypatch.setattr("fbu.fingerprints.code_fingerprint", fingerprint)
+    monkeypatch.setattr(staging, "resource", lambda name: tmp_path)
+    (tmp_path / "reported").mkdir()
+    table = tmp_path / "reported" / "table.csv"
+    table.write_text("1")
+    first = real_code_key()
+    assert first == real_code_key()
+    assert {"fbu", "fbu.losses.clef", "fbu.parameters"} <= set(modules)
+    assert not [name for name in modules if name.startswith(("fbu.book", "fbu.cli"))]
+    table.write_text("2")
+    assert real_code_key() != first
 
 
 def test_refresh_stores_marked_outputs_only(tmp_path: Path) -> None:

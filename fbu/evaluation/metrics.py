@@ -147,7 +147,7 @@ def mean_f1(table: pd.DataFrame) -> MeanF1:
 
 
 def calibration_error(correct: ArrayLike, confidence: ArrayLike, bins: int = 15) -> float:
-    """Expected calibration error (Guo et al. 2017): mean |accuracy - confidence| over equal-width bins.
+    """Expected calibration error (Guo et al. 2017): mean ``|accuracy - confidence|`` over equal-width bins.
 
     Args:
         correct: ``[N]`` of 0 and 1: whether the prediction was right, or the action unit present.

@@ -273,7 +273,7 @@ def clef_finetuning(
         pos_weight: (C,) w_c of Eq. 5, for "au" only.
 
     Returns:
-        The total and its terms before weighting, {"image_name": ..., "name_description": ...}, the latter
+        The total and its terms before weighting, ``{"image_name": ..., "name_description": ...}``, the latter
         absent without descriptions; all scalars with gradient.
 
     Raises:

@@ -1,7 +1,8 @@
 """Stand-in towers: dual encoders pre-trained here, on drawn pictures, in the place of published weights.
 
 ``towers.contrast`` is CLIP's symmetric image-text contrast (Radford et al. 2021). What makes one tower "CLIP" and
-another "FaRL" is what it was shown: see :data:`TOWERS`. In the ``paper`` profile the published weights take their place.
+another "FaRL" is what it was shown: see :data:`TOWERS`. In the ``paper`` profile the published weights take their
+place.
 """
 
 from __future__ import annotations
