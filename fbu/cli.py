@@ -131,19 +131,23 @@ def _read(path: Path) -> str:
 
 @ledger_app.command("add")
 def ledger_add(
+    run_folder: Annotated[Path | None, typer.Argument(metavar="RUN", help="folder of a finished run")] = None,
     table: TableOption = None,
     profile: ProfileOption = "demo",
     source: SourceOption = "twin",
     seeds: SeedsOption = None,
     data_root: RootOption = None,
 ) -> None:
-    """Write the finished runs of a table into the ledger."""
+    """Write a finished run, or all finished runs of a table, into the ledger."""
     from fbu import ledger
 
     use_data_root(data_root)
-    if table is None:
-        raise typer.BadParameter("give --table, e.g. clef.table7_ablation")
-    done = _table(table, profile, source, seeds).done()
+    if (run_folder is None) == (table is None):
+        raise typer.BadParameter("give the folder of a run or --table, one of the two")
+    if run_folder is not None:
+        console.print(f"{ledger.add_run(run_folder)} rows")
+        return
+    done = _table(str(table), profile, source, seeds).done()
     console.print(f"{ledger.add(done)} rows into {ledger.ledger_file(profile)}")
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from fbu.errors import DataError
 from fbu.experiments.common import points
-from fbu.runs import Run, data_fingerprint, rerun
+from fbu.runs import Run, data_fingerprint, find, rerun
 
 if TYPE_CHECKING:
     from fbu.experiments.common import Cell, Table
@@ -82,6 +82,40 @@ def add(table: Table) -> int:
     merged.to_csv(temporary, index=False, lineterminator="\n")
     os.replace(temporary, path)
     return len(rows)
+
+
+def add_run(folder: Path) -> int:
+    """Write one finished run into the ledger, in every table that it is a part of.
+
+    Args:
+        folder: the run's folder.
+
+    Returns:
+        Number of rows written.
+
+    Raises:
+        DataError: the folder holds no finished run, its code or data is not today's, or no table asks for it.
+    """
+    from fbu import experiments
+    from fbu.recipes import Recipe
+
+    if not (folder / "done.json").is_file():
+        raise DataError(f"{folder}: no finished run there; name a folder below FBU_HOME/runs")
+    recipe = Recipe.model_validate_json((folder / "recipe.json").read_text())
+    run = find(recipe)
+    if run is None or run.folder.resolve() != folder.resolve():
+        raise DataError(f"{folder}: made by other code or on other data than today's; run the recipe again")
+    written = 0
+    for name in experiments.names():
+        for profile in ("quick", "demo", "full", "paper"):
+            for source in ("twin", "open", "real"):
+                table = experiments.table(name, profile=profile, source=source)
+                if any(recipe.key() == r.key() for r in table.recipes()):
+                    table.runs[recipe.key()] = run
+                    written += add(table)
+    if not written:
+        raise DataError(f"{folder}: no table asks for recipe {recipe.key()}")
+    return written
 
 
 def _row(table: Table, cell: Cell, run: Run) -> dict[str, Any]:

@@ -24,6 +24,7 @@ def finish(recipe, **metrics):
     (folder / "extra.json").write_text(json.dumps(extra))
     cost = {"seconds": 3.0, "images": 64, "images_per_second": 21.3, "peak_memory_mb": 500}
     (folder / "provenance.json").write_text(json.dumps({**runs.provenance(recipe), **cost}))
+    (folder / "recipe.json").write_text(recipe.model_dump_json())
     (folder / "done.json").write_text("{}")
 
 

@@ -36,6 +36,7 @@ def finished(recipe, right):
     (folder / "metrics.json").write_text(json.dumps({"test": {"accuracy": right / 200}}))
     cost = {"seconds": 3.0, "images": 64, "images_per_second": 21.3, "peak_memory_mb": 500}
     (folder / "provenance.json").write_text(json.dumps({**runs.provenance(recipe), **cost}))
+    (folder / "recipe.json").write_text(recipe.model_dump_json())
     (folder / "done.json").write_text("{}")
 
 
@@ -136,6 +137,29 @@ def test_ledger_needs_runs(own_ledger):
         ledger.add(Table("clef.table7_ablation", "quick", [Cell("a", "b", "c")]))
     with pytest.raises(DataError, match="no rows to verify"):
         ledger.verify(1, profile="full")
+
+
+def test_one_run_enters_every_table_that_asks_for_it(own_ledger):
+    recipe = clef.fig5_similarity("quick").recipes()[0]  # a part of Table 7 too
+    finished(recipe, 100)
+    found = runs.find(recipe)
+    assert ledger.add_run(found.folder) == 2
+    assert set(ledger.read("quick")["table"]) == {"clef.fig5_similarity", "clef.table7_ablation"}
+    assert ledger.check(found).counts() == {"pass": 1}  # the same number, though it stands in two tables
+    runs.discard(recipe)
+
+
+def test_what_is_no_run_of_today_does_not_enter(own_ledger, monkeypatch):
+    with pytest.raises(DataError, match="no finished run"):
+        ledger.add_run(own_ledger)
+    stranger = small(3, lr=0.3)
+    finished(stranger, 100)
+    folder = runs.find(stranger).folder
+    with pytest.raises(DataError, match="no table asks"):
+        ledger.add_run(folder)
+    monkeypatch.setattr(Recipe, "code", lambda self: "1" * 16)
+    with pytest.raises(DataError, match="other code"):
+        ledger.add_run(folder)
 
 
 def test_ledger_with_a_missing_column(own_ledger):
