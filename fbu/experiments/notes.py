@@ -31,7 +31,7 @@ BP4D_RATES = {
 
 
 def sources(table: Table) -> pd.DataFrame:
-    """Where the numbers of each column come from: data, source, seeds, folds, samples, commit, machine."""
+    """Where the numbers of each column of the table come from: data, source, seeds, folds, samples, commit, machine."""
     rows: list[dict[str, object]] = []
     for column in table.columns():
         runs = [r for c in table.cells if c.column == column for r in table.results(c)]
@@ -53,7 +53,7 @@ def sources(table: Table) -> pd.DataFrame:
                 "machine": about["machine"],
             }
         )
-    return pd.DataFrame(rows).set_index("column")
+    return pd.DataFrame(rows).set_index("column").T.rename_axis(columns="")
 
 
 def _tested(run: object) -> str:
@@ -136,10 +136,8 @@ def pixel_baselines(table: Table) -> pd.DataFrame:
         specs = {r.data for c in table.cells if c.column == column for r in c.recipes}
         scores = [_baseline(s.name, s.source, s.fold, s.protocol, s.size, s.image_size) for s in specs]
         if scores:
-            rows[column] = {k: 100 * float(np.mean([x[k] for x in scores])) for k in scores[0]} | {
-                "folds": len(scores)
-            }
-    return pd.DataFrame(rows).T.round(1)
+            rows[column] = {k: 100 * float(np.mean([x[k] for x in scores])) for k in scores[0]}
+    return pd.DataFrame(rows).round(1)
 
 
 def probes(table: Table) -> pd.DataFrame:
@@ -147,12 +145,10 @@ def probes(table: Table) -> pd.DataFrame:
     parts = {}
     for column in table.columns():
         page = table.page(column)
-        parts[f"{column}: reference (ledger)"] = page["reference (ledger)"]
         ours = next(c for c in page.columns if c.startswith("this run"))
-        parts[f"{column}: {ours}"] = page[ours]
-        parts[f"{column}: chance"] = pd.Series(
-            {c.label: _chance(table, c.label, column) for c in table.cells}
-        )
+        parts[column, "reference"] = page["reference (ledger)"]
+        parts[column, ours] = page[ours]
+        parts[column, "chance"] = pd.Series({c.label: _chance(table, c.label, column) for c in table.cells})
     return pd.DataFrame(parts)
 
 

@@ -49,9 +49,9 @@ def pairing(own):
 def test_probe_notes(pairing):
     frame = notes.probes(pairing)
     assert list(frame.index) == list(dict.fromkeys(c.label for c in pairing.cells))
-    ours = frame["expression purity: this run (twin)"]
+    ours = frame["expression purity", "this run (twin)"]
     assert ours["activity pairs (PI)"].startswith("40.5 ±") and ours["before (FaRL)"].startswith("20.5 ±")
-    assert set(frame["identity leak: chance"]) == {"7.0"}
+    assert set(frame["identity leak", "chance"]) == {"7.0"}
     found = notes.probe_findings(pairing)
     assert found.loc["expression purity", "activity minus self-supervised"] == "+15.0 +15.0"
     assert found.loc["expression purity", "seeds in the argued direction"] == "2 of 2"
@@ -62,9 +62,9 @@ def test_probe_notes(pairing):
 
 def test_sources_name_seeds_folds_and_machine(pairing):
     frame = notes.sources(pairing)
-    assert frame.loc["expression purity", "seeds"] == 2 and frame.loc["expression purity", "folds"] == "1, 2"
-    assert frame["machine"].str.len().min() > 5 and set(frame["source"]) == {"twin"}
-    assert notes.sources(Table("clef.x", "quick", [Cell("a", "b", "c")])).loc["b", "source"] == "not run"
+    assert frame.loc["seeds", "expression purity"] == 2 and frame.loc["folds", "expression purity"] == "1, 2"
+    assert len(frame.loc["machine", "identity leak"]) > 5 and set(frame.loc["source"]) == {"twin"}
+    assert notes.sources(Table("clef.x", "quick", [Cell("a", "b", "c")])).loc["source", "b"] == "not run"
 
 
 def test_own_description(own):
