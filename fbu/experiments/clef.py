@@ -126,7 +126,9 @@ def finetuning(p: Profile, dataset: str, source: Source, seed: int, method: str,
         encoder=p.encoder_for("CLIP" if method == "CLIP" else "FaRL"),
         start=start,
         options=options,
-        optim=OptimSpec(lr=p.finetune_lr, weight_decay=0.01, batch_size=64, precision=p.precision, **length),
+        optim=OptimSpec(
+            lr=p.finetune_lr, weight_decay=0.01, batch_size=p.finetune_batch, precision=p.precision, **length
+        ),
         seed=seed,
         threads=p.threads,
         assumed=ASSUMED_FINETUNE,

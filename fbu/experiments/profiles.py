@@ -34,6 +34,7 @@ class Profile(BaseModel):
     twin_images: int = Field(description="pictures seen in fine-tuning on a twin or a real set")
     open_images: int = Field(description="pictures seen in fine-tuning on open photographs")
     finetune_lr: float
+    finetune_batch: int = Field(64, description="pictures per step in fine-tuning; the paper's 64")
 
     def finetune_images(self, source: str) -> int:
         """Length of a fine-tuning in pictures seen."""
@@ -65,6 +66,7 @@ PROFILES = {
             twin_images=8_000,
             open_images=8_000,
             finetune_lr=1e-3,
+            finetune_batch=16,  # few pictures: more steps from them matter more than smooth ones
         ),
         Profile(
             name="demo",
@@ -78,8 +80,9 @@ PROFILES = {
             pretrain_images=16_000,
             pretrain_lr=5e-4,
             twin_images=16_000,
-            open_images=32_000,
+            open_images=24_000,
             finetune_lr=1e-3,
+            finetune_batch=16,
         ),
         Profile(
             name="full",
