@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fbu.runs as runs
+from fbu import data
 from fbu.errors import DataError
 from fbu.recipes import Recipe
 from fbu.runs import discard, find, ordered, plan, rerun, run, run_all
@@ -110,6 +111,18 @@ def test_plan_lists_the_chain(done):
     assert list(frame["seed"]) == [3, 0, 0]
     assert list(frame["done"]) == [False, False, True]
     assert (frame["seconds"] > 0).all() and (frame["memory_mb"] > 0).all()
+
+
+@pytest.mark.parametrize("name", ["rafdb", "bp4d"])
+def test_twin_read_back_as_real_gives_the_same_metrics(name, tmp_path, monkeypatch):
+    fold = 1 if name == "bp4d" else None
+    twin = run(recipe(images=64, data={"name": name, "fold": fold}), device="cpu")
+    data.export_twin(name, tmp_path)
+    monkeypatch.setenv("FBU_DATA", str(tmp_path))
+    real = run(recipe(images=64, data={"name": name, "fold": fold, "source": "real"}), device="cpu")
+    assert real.provenance["source"] == "real" and real.folder != twin.folder
+    assert real.metrics == twin.metrics
+    assert real.predictions.equals(twin.predictions)
 
 
 def test_missing_real_data_is_named():
