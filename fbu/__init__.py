@@ -29,6 +29,7 @@ _MODULES = {
     "models",
 } | {
     "parameters",
+    "provenance",
     "recipes",
     "reported",
     "runs",

@@ -207,7 +207,7 @@ def info() -> None:
 
     import fbu
     from fbu import config, ledger
-    from fbu.runs import commit, machine
+    from fbu.provenance import commit, machine
 
     console.print(
         f"fbu {fbu.__version__} ({commit()}), Python {sys.version.split()[0]}, torch {torch.__version__}"

@@ -17,7 +17,8 @@ import pandas as pd
 
 from fbu.errors import DataError
 from fbu.experiments.common import points
-from fbu.runs import Run, data_fingerprint, find, rerun
+from fbu.provenance import data_fingerprint
+from fbu.runs import Run, find, rerun
 
 if TYPE_CHECKING:
     from fbu.experiments.common import Cell, Table

@@ -7,27 +7,23 @@ last, so a folder without it is unfinished and is resumed from its checkpoint.
 
 from __future__ import annotations
 
-import datetime
-import hashlib
 import json
 import os
-import platform
-import resource as usage
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from fbu.config import data_root, home
+from fbu.config import home
 from fbu.errors import DataError
-from fbu.recipes import DataSpec, Recipe, task_type
+from fbu.provenance import data_fingerprint, now, peak_memory_mb, provenance, sources
+from fbu.recipes import Recipe, task_type
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -167,7 +163,7 @@ def _execute(
             "peak_memory_mb": peak_memory_mb(task.device.type),
         }
         _write(folder / "provenance.json", json.dumps({**provenance(recipe), **cost}, indent=1))
-        _write(folder / "done.json", json.dumps({"finished": _now()}))
+        _write(folder / "done.json", json.dumps({"finished": now()}))
         (folder / "checkpoint.pt").unlink(missing_ok=True)
     finally:
         torch.set_num_threads(threads)
@@ -189,102 +185,6 @@ def _make_task(recipe: Recipe, device: str) -> Task:
 
 def _folder(recipe: Recipe) -> Path:
     return home() / "runs" / f"{recipe.key()}-{recipe.code()[:8]}-{data_fingerprint(recipe)[:8]}"
-
-
-def data_fingerprint(recipe: Recipe) -> str:
-    """Fingerprint of the data that a recipe and its starts read; twins are covered by the code and the seed."""
-    parts = [_one_fingerprint(r.data, str(data_root())) for r in recipe.chain()]
-    if set(parts) == {"twin"}:
-        return "twin"
-    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
-
-
-@lru_cache(maxsize=64)
-def _one_fingerprint(spec: DataSpec, root: str) -> str:
-    if spec.source == "twin":
-        return "twin"
-    from fbu import data
-
-    loaded = data.load(spec.name, "test", source=spec.source, fold=spec.fold, image_size=spec.image_size)
-    return loaded.fingerprint
-
-
-def provenance(recipe: Recipe) -> dict[str, Any]:
-    """Where and when a number was made, and of what."""
-    import torch
-
-    return {
-        "recipe": recipe.key(),
-        "code": recipe.code(),
-        "data": data_fingerprint(recipe),
-        "task": recipe.task,
-        "dataset": recipe.data.name,
-        "source": sources(recipe),
-        "fold": recipe.data.fold,
-        "seed": recipe.seed,
-        "commit": commit(),
-        "machine": machine(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "threads": recipe.threads,
-        "date": _now(),
-    }
-
-
-def sources(recipe: Recipe) -> str:
-    """Sources along the chain, e.g. ``"twin -> open"``."""
-    chain = [r.data.source for r in recipe.chain()]
-    short = [s for i, s in enumerate(chain) if i == 0 or s != chain[i - 1]]
-    return " -> ".join(short)
-
-
-@lru_cache(maxsize=1)
-def commit() -> str:
-    """Commit of the checkout that is imported, with ``+`` when it has changes; the version when it is no checkout."""
-    import fbu
-
-    here = Path(__file__).resolve().parent
-
-    def git(*words: str) -> str:
-        answer = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True)
-        return answer.stdout.strip()
-
-    try:
-        if git("ls-files", "__init__.py") == "":
-            return f"version {fbu.__version__}"
-        return git("rev-parse", "--short=12", "HEAD") + (
-            "+" if git("status", "--porcelain", "--", ".") else ""
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return f"version {fbu.__version__}"
-
-
-@lru_cache(maxsize=1)
-def machine() -> str:
-    """Processor (or accelerator) and number of cores, in words."""
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name(0)
-    name = platform.processor() or platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    except OSError:
-        pass  # no such file on this system: the generic name stays
-    return f"{name}, {os.cpu_count()} cores"
-
-
-def peak_memory_mb(device: str) -> int:
-    """Peak memory so far in MB: of the accelerator, or of this process on a CPU."""
-    import torch
-
-    if device == "cuda":
-        return round(torch.cuda.max_memory_allocated() / 2**20)
-    scale = 2**20 if platform.system() == "Darwin" else 2**10
-    return round(usage.getrusage(usage.RUSAGE_SELF).ru_maxrss / scale)
 
 
 def discard(recipe: Recipe) -> None:
@@ -425,7 +325,3 @@ def _write(path: Path, text: str) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

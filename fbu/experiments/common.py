@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from fbu import evaluation
+from fbu.provenance import sources
 from fbu.recipes import Recipe
-from fbu.runs import Progress, Run, find, run_all, sources
+from fbu.runs import Progress, Run, find, run_all
 
 NOT_IN_PROFILE = "not run in {profile}"
 

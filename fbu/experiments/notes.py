@@ -11,7 +11,7 @@ from fbu import data, figures
 from fbu.data import difficulty
 from fbu.experiments.common import Table, points
 from fbu.experiments.profiles import profile_named
-from fbu.runs import sources as sources_of
+from fbu.provenance import sources as sources_of
 
 # Occurrence of the 12 units in BP4D in percent, derived from published class weights; see the datasets page.
 BP4D_RATES = {

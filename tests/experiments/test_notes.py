@@ -7,6 +7,7 @@ import pytest
 from fbu import data, runs
 from fbu.experiments import clef, notes
 from fbu.experiments.common import Cell, Table
+from fbu.provenance import provenance
 
 
 def finish(recipe, **metrics):
@@ -23,7 +24,7 @@ def finish(recipe, **metrics):
     }
     (folder / "extra.json").write_text(json.dumps(extra))
     cost = {"seconds": 3.0, "images": 64, "images_per_second": 21.3, "peak_memory_mb": 500}
-    (folder / "provenance.json").write_text(json.dumps({**runs.provenance(recipe), **cost}))
+    (folder / "provenance.json").write_text(json.dumps({**provenance(recipe), **cost}))
     (folder / "recipe.json").write_text(recipe.model_dump_json())
     (folder / "done.json").write_text("{}")
 

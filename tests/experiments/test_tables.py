@@ -9,6 +9,7 @@ from fbu.errors import DataError
 from fbu.experiments import clef
 from fbu.experiments.common import Cell, Table
 from fbu.experiments.profiles import PROFILES, profile_named, source_of, tower
+from fbu.provenance import provenance
 from fbu.recipes import Recipe
 
 
@@ -35,7 +36,7 @@ def finished(recipe, right):
     frame.assign(seed=recipe.seed, fold="").to_csv(folder / "predictions.csv", index=False)
     (folder / "metrics.json").write_text(json.dumps({"test": {"accuracy": right / 200}}))
     cost = {"seconds": 3.0, "images": 64, "images_per_second": 21.3, "peak_memory_mb": 500}
-    (folder / "provenance.json").write_text(json.dumps({**runs.provenance(recipe), **cost}))
+    (folder / "provenance.json").write_text(json.dumps({**provenance(recipe), **cost}))
     (folder / "recipe.json").write_text(recipe.model_dump_json())
     (folder / "done.json").write_text("{}")
 

@@ -1,0 +1,117 @@
+"""Where and when a number was made, of what, and by which machine."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import platform
+import resource as usage
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from fbu.config import data_root
+from fbu.recipes import DataSpec, Recipe
+
+
+def data_fingerprint(recipe: Recipe) -> str:
+    """Fingerprint of the data that a recipe and its starts read; twins are covered by the code and the seed."""
+    parts = [_one_fingerprint(r.data, str(data_root())) for r in recipe.chain()]
+    if set(parts) == {"twin"}:
+        return "twin"
+    return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=64)
+def _one_fingerprint(spec: DataSpec, root: str) -> str:
+    if spec.source == "twin":
+        return "twin"
+    from fbu import data
+
+    loaded = data.load(spec.name, "test", source=spec.source, fold=spec.fold, image_size=spec.image_size)
+    return loaded.fingerprint
+
+
+def provenance(recipe: Recipe) -> dict[str, Any]:
+    """Where and when a number was made, and of what."""
+    import torch
+
+    return {
+        "recipe": recipe.key(),
+        "code": recipe.code(),
+        "data": data_fingerprint(recipe),
+        "task": recipe.task,
+        "dataset": recipe.data.name,
+        "source": sources(recipe),
+        "fold": recipe.data.fold,
+        "seed": recipe.seed,
+        "commit": commit(),
+        "machine": machine(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "threads": recipe.threads,
+        "date": now(),
+    }
+
+
+def sources(recipe: Recipe) -> str:
+    """Sources along the chain, e.g. ``"twin -> open"``."""
+    chain = [r.data.source for r in recipe.chain()]
+    short = [s for i, s in enumerate(chain) if i == 0 or s != chain[i - 1]]
+    return " -> ".join(short)
+
+
+@lru_cache(maxsize=1)
+def commit() -> str:
+    """Commit of the checkout that is imported, with ``+`` when it has changes; the version when it is no checkout."""
+    import fbu
+
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        answer = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True)
+        return answer.stdout.strip()
+
+    try:
+        if git("ls-files", "__init__.py") == "":
+            return f"version {fbu.__version__}"
+        return git("rev-parse", "--short=12", "HEAD") + (
+            "+" if git("status", "--porcelain", "--", ".") else ""
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return f"version {fbu.__version__}"
+
+
+@lru_cache(maxsize=1)
+def machine() -> str:
+    """Processor (or accelerator) and number of cores, in words."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name(0)
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass  # no such file on this system: the generic name stays
+    return f"{name}, {os.cpu_count()} cores"
+
+
+def peak_memory_mb(device: str) -> int:
+    """Peak memory so far in MB: of the accelerator, or of this process on a CPU."""
+    import torch
+
+    if device == "cuda":
+        return round(torch.cuda.max_memory_allocated() / 2**20)
+    scale = 2**20 if platform.system() == "Darwin" else 2**10
+    return round(usage.getrusage(usage.RUSAGE_SELF).ru_maxrss / scale)
+
+
+def now() -> str:
+    """Time in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
