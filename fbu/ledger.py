@@ -156,6 +156,14 @@ def reference(name: str, profile: str, cell: Cell) -> dict[str, Any]:
     }
 
 
+def reference_step(name: str, profile: str, cell: Cell, base: Cell) -> np.ndarray:
+    """Reference differences of a cell from another, in points, one per seed that both have."""
+    rows = read("demo" if profile == "quick" else profile)
+    rows = rows[(rows["table"] == name) & (rows["column"] == cell.column) & (rows["metric"] == cell.metric)]
+    a, b = (rows[rows["label"] == c.label].set_index("seed")["value"] for c in (cell, base))
+    return (a - b).dropna().to_numpy(dtype=float)
+
+
 @lru_cache(maxsize=64)
 def _codes(name: str, profile: str, sources: tuple[str, ...]) -> dict[str, str]:
     """Code fingerprint by recipe key, of the table as it is written today."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from fbu import data, figures
+from fbu import data, figures, ledger
 from fbu.data import difficulty
 from fbu.experiments.common import Table, points
 from fbu.experiments.profiles import profile_named
@@ -64,16 +64,18 @@ def _tested(run: object) -> str:
 
 
 def steps(table: Table) -> pd.DataFrame:
-    """Every step that the paper's rows imply: reported difference, ours with its interval, and the direction."""
+    """Every step that the paper's rows imply: reported, reference by seed, this run with its interval, direction."""
     rows = []
     for cell in table.cells:
         if cell.against is None or cell.step is None:
             continue
         base = table.cell(cell.against, cell.column)
+        differences = ledger.reference_step(table.name, table.profile, cell, base)
         row = {
             "column": cell.column,
             "step": f"{cell.against} → {cell.label}",
             "reported": f"{cell.step:+.2f}",
+            "reference, seed by seed": " ".join(f"{d:+.1f}" for d in differences),
         }
         if table.results(cell) and table.results(base):
             ours = table.difference(cell, base)
@@ -84,7 +86,7 @@ def steps(table: Table) -> pd.DataFrame:
         else:
             row["this run"] = cell.why_empty or base.why_empty or "not run"
         rows.append(row)
-    columns = ["column", "step", "reported", "this run", "seeds", "direction"]
+    columns = ["column", "step", "reported", "reference, seed by seed", "this run", "seeds", "direction"]
     full = [{name: row.get(name, "") for name in columns} for row in rows]
     return pd.DataFrame(full, columns=columns).set_index(["column", "step"])
 

@@ -182,6 +182,13 @@ def test_reference_and_stale(table, own_ledger, monkeypatch):
     assert ledger.stale("demo") == ["clef.table7_ablation (twin)"]
 
 
+def test_reference_steps_are_paired_by_seed(table, own_ledger):
+    ledger.add(Table(table.name, "demo", table.cells, table.runs))
+    better, base = (table.cell(label, "RAF-DB") for label in ("better", "base"))
+    assert ledger.reference_step(table.name, "quick", better, base) == pytest.approx([30.0, 30.0])
+    assert len(ledger.reference_step(table.name, "quick", table.cell("absent", "RAF-DB"), base)) == 0
+
+
 def test_verify_reruns_rows(own_ledger, monkeypatch):
     table = Table("clef.table7_ablation", "quick", [Cell("one", "RAF-DB", "accuracy", (small(5),))]).run(
         device="cpu"
