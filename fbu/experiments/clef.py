@@ -110,7 +110,6 @@ def finetuning(p: Profile, dataset: str, source: Source, seed: int, method: str,
         source=own,
         size=p.size,
         fold=folds[seed % len(folds)] if folds else None,
-        protocol="six" if dataset == "facial_expressions" else None,
         image_size=p.image_size,
     )
     start = tower(method, p) if method != "CLEF" else pretraining(p, source, seed, text="PA" in ticked)
