@@ -7,6 +7,7 @@ import pytest
 from fbu import data, runs
 from fbu.experiments import clef, notes
 from fbu.experiments.common import Cell, Table
+from fbu.experiments.profiles import PROFILES
 from fbu.provenance import provenance
 
 
@@ -108,3 +109,32 @@ def test_difficulty_table_and_rates():
     assert 90 < frame.loc[("rafdb", "accuracy"), "oracle"] <= 100
     rates = notes.unit_rates(data.load("bp4d", "train", fold=1))
     assert isinstance(rates, pd.DataFrame) and (rates["twin"] - rates["real (derived)"]).abs().max() < 20
+
+
+def test_mean_class_accuracy_is_over_the_classes_with_enough_people(own):
+    recipe = clef.finetuning(PROFILES["quick"], "facial_expressions", "open", 0, "CLIP", "I")
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": "twin", "fold": 0})})
+    folder = runs._folder(recipe)
+    folder.mkdir(parents=True)
+    names = ("neutral", "happiness", "fear")
+    frame = pd.DataFrame({"sample": list("abcdef"), "subject": list("abcdef")})
+    frame["target"] = ["neutral"] * 4 + ["happiness", "fear"]
+    for name in names:
+        frame[f"p_{name}"] = [
+            float(name == answer) for answer in ["neutral"] * 3 + ["fear", "happiness", "neutral"]
+        ]
+    frame.assign(seed=0, fold=0).to_csv(folder / "predictions.csv", index=False)
+    table = Table("clef.x", "quick", [Cell("r", "faces", "accuracy", (recipe,))])
+    table.runs[recipe.key()] = runs.Run(recipe, folder)
+    shown = notes.mean_class(table).loc[("faces", "r")]
+    assert shown["accuracy"] == "66.7 (n = 1)"
+    assert (
+        shown["mean class accuracy"] == "87.5 (n = 1)"
+    )  # of neutral 3/4 and happiness 1/1; fear is left out
+    assert notes.mean_class(Table("clef.x", "quick", [Cell("a", "b", "c")])).empty
+
+
+def test_people_per_class():
+    frame = notes.people(clef.table7_ablation("quick"))
+    assert frame["RAF-DB", "pictures"].sum() == 400
+    assert (frame["RAF-DB", "subjects"] <= frame["RAF-DB", "pictures"]).all()
