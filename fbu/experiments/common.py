@@ -124,8 +124,10 @@ class Table:
     def _measured(self, cell: Cell) -> dict[str, Any]:
         results = self.results(cell)
         if not results:
-            note = cell.why_empty or (
-                "not run yet" if cell.recipes else NOT_IN_PROFILE.format(profile=self.profile)
+            note = (
+                "not run yet"
+                if cell.recipes
+                else cell.why_empty or NOT_IN_PROFILE.format(profile=self.profile)
             )
             return {"source": "", "value": np.nan, "spread": np.nan, "n": 0, "verdict": "", "note": note}
         values = np.array([points(r, cell.metric) for r in results])
