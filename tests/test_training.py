@@ -1,5 +1,5 @@
 import math
-import shutil
+import pickle
 
 import numpy as np
 import pytest
@@ -136,11 +136,10 @@ def test_vectors_do_not_decay():
 def test_save_atomic_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.pt"
     save_atomic({"x": 1}, path)
-    with pytest.raises((AttributeError, TypeError, Exception)):
+    with pytest.raises((AttributeError, pickle.PicklingError)):
         save_atomic({"x": lambda: 1}, path)
     assert torch.load(path, weights_only=True) == {"x": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]
-    shutil.rmtree(tmp_path)
 
 
 @given(st.integers(1, 300), st.integers(1, 64), st.integers(0, 5))
