@@ -114,7 +114,7 @@ def make_optimizer(model: nn.Module, optim: OptimSpec) -> torch.optim.Optimizer:
     ]
     if optim.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=optim.lr, momentum=optim.momentum)
-    return torch.optim.AdamW(groups, lr=optim.lr)
+    return torch.optim.AdamW(groups, lr=optim.lr, fused=True)  # one pass: a tenth of a small model's step
 
 
 def save_atomic(value: Any, path: Path) -> None:

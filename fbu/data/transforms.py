@@ -25,7 +25,7 @@ _ERASING = ("erase", "erase_area", "erase_aspect", "erase_x", "erase_y")
 _COLUMNS = _GEOMETRY + _COLOUR + _ERASING
 _LUMA = (0.299, 0.587, 0.114)
 _ERASE_ASPECT = 3.3  # the longest side ratio of an erased rectangle, as in torchvision's RandomErasing
-_CPU_CHUNK = 32  # 32 pictures of 64 px stay in a core's cache; larger chunks measure slower
+_CPU_CHUNK = 64  # larger chunks of 64 px pictures leave a core's cache, smaller ones pay for their calls
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Strength = Annotated[float, Field(ge=0, lt=1)]
@@ -92,17 +92,26 @@ class Augment(BaseModel):
         return bool(self.brightness or self.contrast or self.saturation or self.gray)
 
 
-def augment(images: Tensor, spec: Augment, generator: torch.Generator | None = None) -> Tensor:
-    """Augment a batch, one draw per sample.
+def augment(
+    images: Tensor,
+    spec: Augment,
+    generator: torch.Generator | None = None,
+    *,
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0),
+    std: tuple[float, ...] = (1.0, 1.0, 1.0),
+) -> Tensor:
+    """Augment a batch, one draw per sample, then normalise it.
 
     Args:
         images: uint8 ``[B, 3, S, S]``.
         spec: what may happen; ``Augment.none()`` draws nothing.
         generator: source of the random numbers, on any device; the default generator if omitted.
+        mean: one value per channel in 0..1, as in :func:`normalize`; folded into the last pass, which is faster.
+        std: one value per channel.
 
     Returns:
-        float32 ``[B, 3, S, S]`` in 0..1 on the device of ``images``. Pixels from outside the picture are its
-        reflection.
+        float32 ``[B, 3, S, S]`` on the device of ``images``: 0..1 less the mean, over the deviation. Pixels from
+        outside the picture are its reflection.
 
     Raises:
         ValueError: wrong type or shape.
@@ -111,17 +120,24 @@ def augment(images: Tensor, spec: Augment, generator: torch.Generator | None = N
         raise ValueError(f"images must be uint8 [B, 3, S, S], got {images.dtype} {list(images.shape)}")
     if images.shape[2] != images.shape[3]:
         raise ValueError(f"images must be square: rotation is in pixels, got {list(images.shape)}")
+    scale = images.new_tensor([255 * k for k in std], dtype=torch.float32).view(-1, 1, 1)
+    ratio = [m / k for m, k in zip(mean, std, strict=True)]
+    shift = images.new_tensor(ratio, dtype=torch.float32).view(-1, 1, 1) if any(ratio) else None
     if not (spec.flip or spec.warps or spec.colours or spec.erase):
-        return images.to(torch.float32).div_(255)
+        return _finish(images, scale, shift, torch.empty_like(images, dtype=torch.float32))
     source = generator.device if generator is not None else torch.device("cpu")
     table = torch.rand(len(images), len(_COLUMNS), generator=generator, device=source).to(images.device)
-    if images.device.type != "cpu":
-        return _augment(images, spec, table)
-    out = torch.empty(images.shape, dtype=torch.float32)
-    for start in range(0, len(images), _CPU_CHUNK):
-        rows = slice(start, start + _CPU_CHUNK)
-        out[rows] = _augment(images[rows], spec, table[rows])
+    out = torch.empty_like(images, dtype=torch.float32)
+    step = _CPU_CHUNK if images.device.type == "cpu" else max(1, len(images))
+    for start in range(0, len(images), step):
+        rows = slice(start, start + step)
+        _finish(_augment(images[rows], spec, table[rows]), scale, shift, out[rows])
     return out
+
+
+def _finish(x: Tensor, scale: Tensor, shift: Tensor | None, out: Tensor) -> Tensor:
+    torch.div(x, scale, out=out)
+    return out if shift is None else out.sub_(shift)
 
 
 def normalize(x: Tensor, mean: tuple[float, ...] = CLIP_MEAN, std: tuple[float, ...] = CLIP_STD) -> Tensor:
@@ -142,8 +158,9 @@ def normalize(x: Tensor, mean: tuple[float, ...] = CLIP_MEAN, std: tuple[float, 
 
 
 def _augment(images: Tensor, spec: Augment, table: Tensor) -> Tensor:
+    """Augmented pictures in 0..255."""
     draw = dict(zip(_COLUMNS, table.unbind(1), strict=True))
-    x = images.to(torch.float32).div_(255)
+    x = images.to(torch.float32)
     if spec.warps:
         grid = _grid(_affine(spec, draw), images.shape[-1])
         x = grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
@@ -152,7 +169,7 @@ def _augment(images: Tensor, spec: Augment, table: Tensor) -> Tensor:
     if spec.colours:
         x = _recolour(x, spec, draw)
     if spec.erase:
-        x.masked_fill_(_rectangles(spec, draw, images.shape[-1]), spec.erase_fill)
+        x.masked_fill_(_rectangles(spec, draw, images.shape[-1]), 255 * spec.erase_fill)
     return x
 
 
@@ -178,14 +195,15 @@ def _affine(spec: Augment, draw: dict[str, Tensor]) -> Tensor:
 
 
 def _grid(theta: Tensor, size: int) -> Tensor:
-    """Sampling positions ``[B, S, S, 2]``; elementwise, so no sample depends on the batch size."""
+    """Sampling positions ``[B, S, S, 2]``; elementwise, so no sample depends on the batch size.
+
+    A position is one complex number x + iy: adding those is three times as fast as filling x and y in turn.
+    """
     line = (torch.arange(size, device=theta.device, dtype=theta.dtype) * 2 + 1) / size - 1
-    along_x = theta[:, :, 0, None] * line  # (B, 2, S)
-    along_y = theta[:, :, 1, None] * line + theta[:, :, 2, None]  # (B, 2, S)
-    grid = theta.new_empty(len(theta), size, size, 2)
-    for axis in (0, 1):
-        torch.add(along_x[:, axis, None, :], along_y[:, axis, :, None], out=grid[..., axis])
-    return grid
+    right, down, centre = torch.view_as_complex(theta.transpose(1, 2).contiguous()).unbind(1)
+    along_x = right[:, None] * line  # (B, S)
+    along_y = down[:, None] * line + centre[:, None]  # (B, S)
+    return torch.view_as_real(along_x[:, None, :] + along_y[:, :, None])
 
 
 def _recolour(x: Tensor, spec: Augment, draw: dict[str, Tensor]) -> Tensor:
@@ -198,7 +216,7 @@ def _recolour(x: Tensor, spec: Augment, draw: dict[str, Tensor]) -> Tensor:
     offset = light * (1 - contrast) * grey.mean((1, 2))
     gain = light * contrast
     shared = (gain * (1 - colour)).view(-1, 1, 1) * grey + offset.view(-1, 1, 1)
-    return x.mul_((gain * colour).view(-1, 1, 1, 1)).add_(shared[:, None]).clamp_(0, 1)
+    return x.mul_((gain * colour).view(-1, 1, 1, 1)).add_(shared[:, None]).clamp_(0, 255)
 
 
 def _rectangles(spec: Augment, draw: dict[str, Tensor], size: int) -> Tensor:

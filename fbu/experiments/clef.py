@@ -110,14 +110,13 @@ def finetuning(p: Profile, dataset: str, source: Source, seed: int, method: str,
         source=own,
         size=p.size,
         fold=folds[seed % len(folds)] if folds else None,
+        protocol="six" if dataset == "facial_expressions" else None,  # fear and contempt: 30 pictures in all
         image_size=p.image_size,
     )
     start = tower(method, p) if method != "CLEF" else pretraining(p, source, seed, text="PA" in ticked)
     length: dict[str, Any] = {"epochs": 20.0} if p.name == "paper" else {"images": p.finetune_images(own)}
     options = {"use": "".join(t for t in ticked if t in ("I", "N", "D"))}
-    if (
-        own == "open"
-    ):  # 33 neutral faces for one of disgust: the inverse frequency would be all about the rare ones
+    if own == "open":  # 33 neutral faces for one of disgust: the inverse frequency is all about the rare ones
         options["class_weight"] = "inverse_sqrt"
     return Recipe(
         task="clef.finetune",

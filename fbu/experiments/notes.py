@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from fbu import data, evaluation, figures, ledger
+from fbu import data, figures, ledger
 from fbu.data import difficulty
 from fbu.experiments.common import Table, points
 from fbu.experiments.profiles import profile_named
@@ -143,17 +143,13 @@ def pixel_baselines(table: Table) -> pd.DataFrame:
 
 
 def mean_class(table: Table) -> pd.DataFrame:
-    """Accuracy and mean-class accuracy of the expression rows, mean over seeds and spread, in points.
-
-    On ``facial_expressions`` the mean is over the six classes with enough people; accuracy is over all pictures.
-    """
+    """Accuracy and mean-class accuracy of the expression rows, mean over seeds and spread, in points."""
     rows = []
     for cell in table.cells:
         runs = table.results(cell)
         if not runs or cell.metric != "accuracy":
             continue
-        classes = _scored_classes(runs[0].recipe.data.name)
-        scores = [evaluation.score(r.predictions, classes=classes) for r in runs]
+        scores = [r.metrics["test"] for r in runs]
         row = {"column": cell.column, "row": cell.label}
         for name in ("accuracy", "mean_class_accuracy"):
             values = [100 * s[name] for s in scores]
@@ -164,11 +160,6 @@ def mean_class(table: Table) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).set_index(["column", "row"])
 
 
-def _scored_classes(dataset: str) -> tuple[str, ...] | None:
-    six = data.load_manifest(dataset).protocols.get("six")
-    return six.classes if six is not None else None
-
-
 def people(table: Table) -> pd.DataFrame:
     """Pictures and people of each class in the test part of the first seed's fold, by expression dataset."""
     parts = {}
@@ -177,7 +168,13 @@ def people(table: Table) -> pd.DataFrame:
         if recipes:
             s = recipes[0].data
             test = data.load(
-                s.name, "test", source=s.source, fold=s.fold, size=s.size, image_size=s.image_size
+                s.name,
+                "test",
+                source=s.source,
+                fold=s.fold,
+                protocol=s.protocol,
+                size=s.size,
+                image_size=s.image_size,
             )
             parts[column] = test.counts()
     return pd.concat(parts, axis=1) if parts else pd.DataFrame()

@@ -255,11 +255,9 @@ class FinetuneTask(_ClefTask):
 
     def __init__(self, recipe: Recipe, device: torch.device, start: Path | None) -> None:
         super().__init__(recipe, device, start)
-        manifest = data.load_manifest(recipe.data.name)
-        self.kind: Literal["expression", "au"] = manifest.kind
-        keys = (
-            manifest.labels if self.kind == "expression" else tuple(int(name[2:]) for name in manifest.labels)
-        )
+        train = self.train_split  # its labels and not the manifest's: a protocol may leave classes out
+        self.kind: Literal["expression", "au"] = train.kind
+        keys = train.labels if self.kind == "expression" else tuple(int(name[2:]) for name in train.labels)
         tokens = label_tokens(recipe.encoder.name, self.kind, keys)
         model = CLEF(self.encoder, tokens, self.options.use, self.options.text_encoder)
         self.model: CLEF = model.to(device)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fbu.data.transforms import Augment, augment, normalize
+from fbu.data.transforms import CLIP_MEAN, CLIP_STD, Augment, augment
 
 
 class Pictures:
@@ -25,10 +25,10 @@ class Pictures:
     def batch(self, rows: Tensor, spec: Augment, generator: torch.Generator) -> Tensor:
         """Augmented, normalised pictures (len(rows), 3, S, S) in float32."""
         picked = torch.from_numpy(np.ascontiguousarray(self.images[rows.numpy()])).to(self.device)
-        return normalize(augment(picked, spec, generator))
+        return augment(picked, spec, generator, mean=CLIP_MEAN, std=CLIP_STD)
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """All pictures in order, normalised, without augmentation."""
         for first in range(0, len(self.images), size):
             chunk = torch.from_numpy(np.array(self.images[first : first + size])).to(self.device)
-            yield normalize(augment(chunk, Augment.none()))
+            yield augment(chunk, Augment.none(), mean=CLIP_MEAN, std=CLIP_STD)

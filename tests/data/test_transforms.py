@@ -29,6 +29,13 @@ def test_none_is_division_by_255_and_draws_nothing() -> None:
     assert torch.equal(generator.get_state(), before)
 
 
+@pytest.mark.parametrize("spec", [STILL, Augment(), busy(), Augment.moco()])
+def test_normalising_on_the_way_is_normalising_afterwards(spec: Augment) -> None:
+    images = pictures(70)  # more than one chunk
+    folded = augment(images, spec, seeded(), mean=CLIP_MEAN, std=CLIP_STD)
+    torch.testing.assert_close(folded, normalize(augment(images, spec, seeded())))
+
+
 def test_certain_flip_mirrors() -> None:
     images = pictures()
     out = augment(images, STILL.model_copy(update={"flip": 1.0}), seeded())

@@ -111,26 +111,18 @@ def test_difficulty_table_and_rates():
     assert isinstance(rates, pd.DataFrame) and (rates["twin"] - rates["real (derived)"]).abs().max() < 20
 
 
-def test_mean_class_accuracy_is_over_the_classes_with_enough_people(own):
-    recipe = clef.finetuning(PROFILES["quick"], "facial_expressions", "open", 0, "CLIP", "I")
-    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": "twin", "fold": 0})})
-    folder = runs._folder(recipe)
-    folder.mkdir(parents=True)
-    names = ("neutral", "happiness", "fear")
-    frame = pd.DataFrame({"sample": list("abcdef"), "subject": list("abcdef")})
-    frame["target"] = ["neutral"] * 4 + ["happiness", "fear"]
-    for name in names:
-        frame[f"p_{name}"] = [
-            float(name == answer) for answer in ["neutral"] * 3 + ["fear", "happiness", "neutral"]
-        ]
-    frame.assign(seed=0, fold=0).to_csv(folder / "predictions.csv", index=False)
-    table = Table("clef.x", "quick", [Cell("r", "faces", "accuracy", (recipe,))])
-    table.runs[recipe.key()] = runs.Run(recipe, folder)
+def test_mean_class_accuracy_stands_beside_accuracy(own):
+    recipes = [clef.finetuning(PROFILES["quick"], "rafdb", "twin", seed, "CLIP", "I") for seed in (0, 1)]
+    table = Table("clef.x", "quick", [Cell("r", "faces", "accuracy", tuple(recipes))])
+    for recipe, accuracy in zip(recipes, (0.6, 0.8), strict=True):
+        folder = runs._folder(recipe)
+        folder.mkdir(parents=True)
+        scores = {"test": {"accuracy": accuracy, "mean_class_accuracy": 0.5}}
+        (folder / "metrics.json").write_text(json.dumps(scores))
+        table.runs[recipe.key()] = runs.Run(recipe, folder)
     shown = notes.mean_class(table).loc[("faces", "r")]
-    assert shown["accuracy"] == "66.7 (n = 1)"
-    assert (
-        shown["mean class accuracy"] == "87.5 (n = 1)"
-    )  # of neutral 3/4 and happiness 1/1; fear is left out
+    assert shown["accuracy"] == "70.0 ± 14.1 (n = 2)"
+    assert shown["mean class accuracy"] == "50.0 ± 0.0 (n = 2)"
     assert notes.mean_class(Table("clef.x", "quick", [Cell("a", "b", "c")])).empty
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,26 @@ def pretrain(**options):
 
 
 ROWS = torch.arange(0, 64, 4)
+
+
+@pytest.mark.parametrize("use", ["I", "IND"])
+def test_classes_that_a_protocol_leaves_out_are_not_learned(use, monkeypatch):
+    """The model knows the classes of the split, in their order, whatever else the manifest lists."""
+    whole = data.load("rafdb", "train")
+    kept = ("surprise", "happiness", "sadness", "anger", "neutral")
+    at = np.flatnonzero(whole.records["expression"].isin(kept))
+    records = whole.records.iloc[at].reset_index(drop=True)
+    part = dataclasses.replace(whole, labels=kept, records=records, images=whole.images[at])
+    monkeypatch.setattr(FinetuneTask, "split", lambda self, name: part)
+    task = finetune(use)
+    terms = task.loss(ROWS, draw(0, 0))
+    terms["loss"].backward()
+    assert torch.isfinite(terms["loss"]) and len(task.class_weight) == 5
+    outcome = task.evaluate("test")
+    assert [c for c in outcome.predictions if c.startswith("p_")] == [f"p_{name}" for name in kept]
+    assert set(outcome.predictions["target"]) <= set(kept)
+    if use == "IND":
+        assert outcome.extra["labels"] == list(kept)
 
 
 @pytest.mark.parametrize("name", ["rafdb", "bp4d"])
