@@ -33,7 +33,7 @@ class Rows:
 
 def draw_neck(face: Coefficients, n: Numbers, head: Head, rows: Rows, picture: Tensor, pixel: float) -> None:
     """Neck and clothes, in place."""
-    part = rows.between(0.42, 9.0)
+    part = rows.between(0.45, 9.0)
     x, y, r = head.x[:, part], head.y[:, part], head.r[:, part]
     a = x.abs()
     light = x * n["side_light"] + n["flat_light"]
@@ -42,6 +42,11 @@ def draw_neck(face: Coefficients, n: Numbers, head: Head, rows: Rows, picture: T
     round_ = 1 - (a * 2.5).square_().clamp_(max=0.6)
     shade = (light * (0.42 + (r - 1).clamp_(0, 0.35)) * round_).clamp_(0)
     over(picture[:, :, part], face.colour["skin"] * shade[:, None], neck)
+    part = rows.between(1.165 - pixel, 9.0)  # the collar begins there
+    if part.start == part.stop:
+        return
+    x, y = head.x[:, part], head.y[:, part]
+    a, light = x.abs(), x * n["side_light"] + n["flat_light"]
     collar = y - 1.19 + 0.06 * (1 - 9 * (a - 0.4).square_()).clamp_(0) - 0.10 * a
     over(
         picture[:, :, part],

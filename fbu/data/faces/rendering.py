@@ -41,9 +41,9 @@ class _Painter:
         self._skin = torch.empty(chunk, 5, rows, columns, device=device)
         self._skin[:, 3:] = self.tables.paint
 
-    def draw(self, face: Coefficients) -> Tensor:
+    def draw(self, face: Coefficients, n: Numbers) -> Tensor:
         """Clean pictures [B, 3, N], linear light before the final square root, values 0-1."""
-        n, px, t = face.numbers(), self.pixel, self.tables
+        px, t = self.pixel, self.tables
         head = locate(n, self.size)
         front, back, tone = look_up(t.hair.index_select(0, face.cut), head.u, head.sy, HEAD, HEAD)
         lambert = head.turned[:, 3].add_(n["k_flat"]).clamp_(0)  # hair does not show the skin's relief
@@ -80,7 +80,7 @@ class _Painter:
         flat = torch.tensor([0.92, 0.72, 0.85], device=u.device)[:, None, None]
         normal = (frame.cut(head.turned[:, :3]) * flat).flatten(2)
         shade, highlight = _shade(n, normal, relief)
-        albedo = _albedo(face, n, *relief[:, 3:].unbind(1))
+        albedo = _albedo(face, n, *relief[:, 3:].unbind(1), out=normal)
         skin = (albedo, shade, highlight)
         paint_mouth(n, face.colour["lip"], mouth, skin, px)
         paint_eyes(face, n, t, (u, v, u0, v0), skin, px)
@@ -101,11 +101,11 @@ def _shade(n: Numbers, normal: Tensor, relief: Tensor) -> tuple[Tensor, Tensor]:
     return lambert.mul_(relief[:, 2].neg_().exp_()), highlight
 
 
-def _albedo(face: Coefficients, n: Numbers, red: Tensor, beard: Tensor) -> Tensor:
-    """Skin with redness and beard [B, 3, M], both used up."""
+def _albedo(face: Coefficients, n: Numbers, red: Tensor, beard: Tensor, out: Tensor) -> Tensor:
+    """Skin with redness and beard [B, 3, M], both used up, in `out`."""
     skin = face.colour["skin"]
     tint = torch.tensor([0, -0.28, -0.24], device=red.device)[:, None]
-    albedo = torch.addcmul(skin, skin * tint, red.mul_(n["flush_red"])[:, None])
+    albedo = torch.addcmul(skin, skin * tint, red.mul_(n["flush_red"])[:, None], out=out)
     over(albedo, face.colour["hair"] * 0.7, beard.mul_(n["beard_dense"]).clamp_(0, 1))
     return albedo
 
@@ -137,9 +137,10 @@ def _pictures(scene: Scene, size: int, nuisance: bool, as_bytes: bool, chunk: in
     drawn = []
     for start in range(0, len(padded), step):
         face = faces.rows(start, min(start + step, len(padded)))
-        picture = painter.draw(face).unflatten(2, (size, size))
+        numbers = face.numbers()
+        picture = painter.draw(face, numbers).unflatten(2, (size, size))
         if nuisance:
-            picture = degrade(face.numbers(), picture, painter.tables)
+            picture = degrade(numbers, picture, painter.tables)
         drawn.append(picture.mul_(255).add_(0.5).to(torch.uint8) if as_bytes else picture)
     return torch.cat(drawn)[:n]
 
