@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fbu.data.faces.coefficients import Coefficients, Numbers
-from fbu.data.faces.pixels import Pixels, blend, block_rows, bump, look_up, near, over, soft
+from fbu.data.faces.pixels import Pixels, blend, block_rows, bump, look_up, over, soft
 from fbu.data.faces.shapes import HEAD
 from fbu.data.faces.tables import Tables
 
@@ -45,7 +45,7 @@ def _paint_brows(face: Coefficients, n: Numbers, a: Tensor, v: Tensor, albedo: T
     arch, tilt = n["brow_arch"], n["brow_tilt"].abs()
     middle = -0.165 - 0.135 * arch
     half = n["brow_w"] + tilt + 0.256 * arch.abs() + 0.013 + 0.4 * pixel
-    window = Pixels(near(a - (n["brow_in"] + 0.83 * reach), v - middle, reach, half))
+    window = Pixels.near(a - (n["brow_in"] + 0.83 * reach), v - middle, reach, half)
     colour = window.get(albedo)
     over(colour, face.colour["hair"] * 0.40, _brows(n, window.get(a), window.get(v), pixel))
     window.put(albedo, colour)
@@ -114,7 +114,7 @@ def paint_eyes(
     side = int((slide.shape[1] // 2) ** 0.5)
     slide = slide.view(-1, 2, side, side)
     middle, half = _eye_heights(n, slide, pixel)
-    window = Pixels(near(across.sub_(0.29), plane[1] - middle, 0.255, half))
+    window = Pixels.near(across.sub_(0.29), plane[1] - middle, 0.255, half)
     u, v, u0, v0, albedo, shade, highlight = (window.get(x) for x in (*plane, *skin))
     du, dv = look_up(slide, u0, v0, HEAD, HEAD)
     u, v = u + du, v + dv
@@ -140,7 +140,7 @@ def paint_glasses(face: Coefficients, n: Numbers, u: Tensor, v: Tensor, skin: Sk
     if not len(wearers):
         return
     a, v = u[wearers].abs_(), v[wearers]
-    window = Pixels(near(a.clone(), v - 0.02, 0.62, 0.18))
+    window = Pixels.near(a.clone(), v - 0.02, 0.62, 0.18)
     a, v, albedo, shade, highlight = (window.get(x) for x in (a, v, *(plane[wearers] for plane in skin)))
     lens = (((a - 0.29) * 5).square_().square_() + ((v - 0.02) * 6.9).square_().square_()).sqrt_().sqrt_()
     lens = lens.sub_(1).mul_(0.16)  # signed distance from the frame

@@ -17,8 +17,11 @@ class Pixels:
     Faces with fewer pixels repeat one of theirs; as no pixel depends on another, the repeats agree.
     """
 
-    def __init__(self, mask: Tensor) -> None:
-        """List where `mask` [B, N] is true (a face without any gets its first pixel)."""
+    def __init__(self, mask: Tensor, skipped: int = 0) -> None:
+        """List where `mask` [B, N] is true (a face without any gets its first pixel).
+
+        `skipped` pixels precede those of the mask.
+        """
         rows, columns = mask.shape
         at = mask.flatten().nonzero()[:, 0]
         start = torch.arange(rows + 1, device=mask.device) * columns
@@ -30,8 +33,17 @@ class Pixels:
             return
         step = torch.arange(longest, device=mask.device)
         slot = torch.minimum(step, count - 1).add_(first).clamp_(0, len(at) - 1)
-        own = at.take(slot).sub_(start[:-1, None])
+        own = at.take(slot).sub_(start[:-1, None] - skipped)
         self.at = own.masked_fill_(count == 0, 0)
+
+    @classmethod
+    def near(cls, u: Tensor, v: Tensor, half_u: Tensor | float, half_v: Tensor | float) -> Pixels:
+        """The pixels in a box of distances u and v (both used up) from its centre."""
+        # Comparing and searching planes is slow: one comparison, and only in rows where some face has the box.
+        box = u.abs_().div_(half_u)
+        torch.maximum(box, v.abs_().div_(half_v), out=box)
+        rows = Frame.span(box.amin(0) < 1)
+        return cls(box[:, rows] < 1, rows.start)
 
     def _index(self, plane: Tensor) -> Tensor:
         return self.at if plane.dim() == 2 else self.at[:, None].expand(-1, plane.shape[1], -1)
@@ -52,23 +64,17 @@ class Frame:
         """The smallest rectangle around where `mask` [N] is true (one pixel if nowhere)."""
         square = mask.view(size, size)
         self.size = size
-        self.rows, self.columns = self._span(square.any(1)), self._span(square.any(0))
+        self.rows, self.columns = self.span(square.any(1)), self.span(square.any(0))
 
     @staticmethod
-    def _span(mask: Tensor) -> slice:
+    def span(mask: Tensor) -> slice:
+        """From the first to the last true entry (the first entry if none is)."""
         where = mask.nonzero()[:, 0]
         return slice(int(where[0]), int(where[-1]) + 1) if len(where) else slice(0, 1)
 
     def cut(self, plane: Tensor) -> Tensor:
         """View [..., h, w] of a plane or picture."""
         return plane.unflatten(-1, (self.size, self.size))[..., self.rows, self.columns]
-
-
-def near(distance_u: Tensor, distance_v: Tensor, half_u: Tensor | float, half_v: Tensor | float) -> Tensor:
-    """Mask of the pixels in a box around a centre; the distances from it are used up."""
-    # Comparing planes is slow: one comparison instead of two.
-    box = distance_u.abs_().div_(half_u)
-    return torch.maximum(box, distance_v.abs_().div_(half_v), out=box) < 1
 
 
 def soft(distance: Tensor, width: float) -> Tensor:

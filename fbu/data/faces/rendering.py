@@ -36,8 +36,8 @@ class _Painter:
         self.size, self.block = size, block_rows(size)
         self.tables: Tables = tables(size, str(device))
         self.pixel = self.tables.pixel
-        side, (rows, columns) = self.tables.hair.shape[-1], self.tables.skin_shape
-        self._warp = torch.empty(chunk, 2, side, side, device=device)
+        rows, columns = self.tables.skin_shape
+        self._warp = torch.empty(chunk, 2, *self.tables.warp_shape, device=device)
         self._skin = torch.empty(chunk, 5, rows, columns, device=device)
         self._skin[:, 3:] = self.tables.paint
 
@@ -51,7 +51,8 @@ class _Painter:
         sheen = lambert.square_().square_().mul_(tone.sub_(0.5).mul_(n["sheen"]))
         hair = torch.addcmul(sheen[:, None], face.colour["cap"], lit[:, None])
         picture = background(face, t)
-        over(picture, hair * 0.4, soft(back, px * 2))
+        behind = soft(back, px * 2)[:, None]
+        picture.addcmul_(behind, picture, value=-1).addcmul_(behind, hair, value=0.4)
         rows = Rows(head, self.size)
         draw_neck(face, n, head, rows, picture, px)
         draw_ears(face, n, head, rows, picture, px)
@@ -71,7 +72,7 @@ class _Painter:
         u0, v0 = frame.cut(head.u).flatten(1), frame.cut(head.sy).flatten(1)
         warp = self._warp[: len(face.cut)]
         blend(face.warp, t.warp, self.block, warp.flatten(1))
-        du, dv = look_up(warp, u0, v0, HEAD, HEAD)
+        du, dv = look_up(warp, u0, v0, *t.warp_half)
         u, v = torch.sub(u0, du, out=du), torch.sub(v0, dv, out=dv)
         mouth = open_mouth(n, u, v, px)
         table = self._skin[: len(face.cut)]
