@@ -46,9 +46,7 @@ def _paint_brows(face: Coefficients, n: Numbers, a: Tensor, v: Tensor, albedo: T
     middle = -0.165 - 0.135 * arch
     half = n["brow_w"] + tilt + 0.256 * arch.abs() + 0.013 + 0.4 * pixel
     window = Pixels.near(a - (n["brow_in"] + 0.83 * reach), v - middle, reach, half)
-    colour = window.get(albedo)
-    over(colour, face.colour["hair"] * 0.40, _brows(n, window.get(a), window.get(v), pixel))
-    window.put(albedo, colour)
+    window.paint(albedo, face.colour["hair"] * 0.40, _brows(n, window.get(a), window.get(v), pixel))
 
 
 def _eye_heights(n: Numbers, slide: Tensor, pixel: float) -> tuple[Tensor, Tensor]:

@@ -37,13 +37,15 @@ class Pixels:
         self.at = own.masked_fill_(count == 0, 0)
 
     @classmethod
-    def near(cls, u: Tensor, v: Tensor, half_u: Tensor | float, half_v: Tensor | float) -> Pixels:
+    def near(
+        cls, u: Tensor, v: Tensor, half_u: Tensor | float, half_v: Tensor | float, skipped: int = 0
+    ) -> Pixels:
         """The pixels in a box of distances u and v (both used up) from its centre."""
         # Comparing and searching planes is slow: one comparison, and only in rows where some face has the box.
         box = u.abs_().div_(half_u)
         torch.maximum(box, v.abs_().div_(half_v), out=box)
         rows = Frame.span(box.amin(0) < 1)
-        return cls(box[:, rows] < 1, rows.start)
+        return cls(box[:, rows] < 1, skipped + rows.start)
 
     def _index(self, plane: Tensor) -> Tensor:
         return self.at if plane.dim() == 2 else self.at[:, None].expand(-1, plane.shape[1], -1)
@@ -55,6 +57,12 @@ class Pixels:
     def put(self, plane: Tensor, values: Tensor) -> None:
         """Write listed pixels back into a contiguous plane or picture."""
         plane.scatter_(-1, self._index(plane), values)
+
+    def paint(self, picture: Tensor, colour: Tensor, opacity: Tensor) -> None:
+        """Composite a colour [B, 3, 1] or listed pixels [B, 3, M] over the picture, in place."""
+        part = self.get(picture)
+        over(part, colour, opacity)
+        self.put(picture, part)
 
 
 class Frame:
@@ -80,14 +88,6 @@ class Frame:
 def soft(distance: Tensor, width: float) -> Tensor:
     """Antialiased step: 0 below -width / 2, 1 above width / 2; `distance` is used up."""
     return F.hardsigmoid(distance.mul_(6 / width), inplace=True)
-
-
-def dot(*terms: tuple[Tensor, Tensor]) -> Tensor:
-    """Sum of products."""
-    total = terms[0][0] * terms[0][1]
-    for first, second in terms[1:]:
-        total.addcmul_(first, second)
-    return total
 
 
 def matrix(n: dict[str, Tensor], *rows: str) -> Tensor:

@@ -13,14 +13,14 @@ from typing import Literal, overload
 import torch
 from torch import Tensor
 
-from fbu.data.faces.backdrop import Rows, background, draw_ears, draw_near_ear, draw_neck
+from fbu.data.faces.backdrop import Rows, background, draw_ears, draw_near_ear, draw_neck, find_ears
 from fbu.data.faces.camera import degrade
 from fbu.data.faces.coefficients import Coefficients, Numbers, coefficients
 from fbu.data.faces.eyes import paint_eyes, paint_glasses
 from fbu.data.faces.head import Head, locate
 from fbu.data.faces.mouth import open_mouth, paint_mouth
 from fbu.data.faces.occluders import draw_hand, draw_strands
-from fbu.data.faces.pixels import Frame, blend, block_rows, dot, look_up, look_up_stack, matrix, over, soft
+from fbu.data.faces.pixels import Frame, blend, block_rows, look_up, look_up_stack, matrix, over, soft
 from fbu.data.faces.scene import Scene
 from fbu.data.faces.shapes import HEAD, SKIN_U, SKIN_V
 from fbu.data.faces.tables import NOISE_SIZE, Tables, tables
@@ -55,13 +55,14 @@ class _Painter:
         picture.addcmul_(behind, picture, value=-1).addcmul_(behind, hair, value=0.4)
         rows = Rows(head, self.size)
         draw_neck(face, n, head, rows, picture, px)
-        draw_ears(face, n, head, rows, picture, px)
+        ears = find_ears(face, n, head, rows, px)
+        draw_ears(ears, picture)
         frame = Frame(self.size, head.r.amin(0) < 1 + 0.8 * px)
         skin = self._face(face, n, head, frame)
         target, inside = frame.cut(picture), soft(1 - frame.cut(head.r), px * 1.5)
         over(target, skin.view_as(target), inside)
         over(picture, hair, soft(front, px * 1.6))
-        draw_near_ear(face, n, head, rows, picture, px)
+        draw_near_ear(ears, picture)
         draw_hand(face, n, head, picture, px)
         draw_strands(face, n, head, picture, lit, px)
         return picture.clamp_(0, 1).sqrt_()
@@ -81,7 +82,7 @@ class _Painter:
         flat = torch.tensor([0.92, 0.72, 0.85], device=u.device)[:, None, None]
         normal = (frame.cut(head.turned[:, :3]) * flat).flatten(2)
         shade, highlight = _shade(n, normal, relief)
-        albedo = _albedo(face, n, *relief[:, 3:].unbind(1), out=normal)
+        albedo = _albedo(face, n, relief[:, 3:], normal)
         skin = (albedo, shade, highlight)
         paint_mouth(n, face.colour["lip"], mouth, skin, px)
         paint_eyes(face, n, t, (u, v, u0, v0), skin, px)
@@ -102,8 +103,9 @@ def _shade(n: Numbers, normal: Tensor, relief: Tensor) -> tuple[Tensor, Tensor]:
     return lambert.mul_(relief[:, 2].neg_().exp_()), highlight
 
 
-def _albedo(face: Coefficients, n: Numbers, red: Tensor, beard: Tensor, out: Tensor) -> Tensor:
-    """Skin with redness and beard [B, 3, M], both used up, in `out`."""
+def _albedo(face: Coefficients, n: Numbers, paint: Tensor, out: Tensor) -> Tensor:
+    """Skin [B, 3, M] with redness and beard (paint [B, 2, M], used up), written to `out`."""
+    red, beard = paint.unbind(1)
     skin = face.colour["skin"]
     tint = torch.tensor([0, -0.28, -0.24], device=red.device)[:, None]
     albedo = torch.addcmul(skin, skin * tint, red.mul_(n["flush_red"])[:, None], out=out)
