@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from fbu.data.faces.coefficients import Coefficients, Numbers
 from fbu.data.faces.head import Head
 from fbu.data.faces.identity import SHOWS_EARS, STYLES
-from fbu.data.faces.pixels import over, soft
+from fbu.data.faces.pixels import Pixels, over, soft
 from fbu.data.faces.tables import Tables
 
 
@@ -33,7 +35,7 @@ class Rows:
 
 def draw_neck(face: Coefficients, n: Numbers, head: Head, rows: Rows, picture: Tensor, pixel: float) -> None:
     """Neck and clothes, in place."""
-    part = rows.between(0.42, 9.0)
+    part = rows.between(0.45, 9.0)
     x, y, r = head.x[:, part], head.y[:, part], head.r[:, part]
     a = x.abs()
     light = x * n["side_light"] + n["flat_light"]
@@ -42,6 +44,11 @@ def draw_neck(face: Coefficients, n: Numbers, head: Head, rows: Rows, picture: T
     round_ = 1 - (a * 2.5).square_().clamp_(max=0.6)
     shade = (light * (0.42 + (r - 1).clamp_(0, 0.35)) * round_).clamp_(0)
     over(picture[:, :, part], face.colour["skin"] * shade[:, None], neck)
+    part = rows.between(1.165 - pixel, 9.0)  # the collar begins there
+    if part.start == part.stop:
+        return
+    x, y = head.x[:, part], head.y[:, part]
+    a, light = x.abs(), x * n["side_light"] + n["flat_light"]
     collar = y - 1.19 + 0.06 * (1 - 9 * (a - 0.4).square_()).clamp_(0) - 0.10 * a
     over(
         picture[:, :, part],
@@ -50,41 +57,41 @@ def draw_neck(face: Coefficients, n: Numbers, head: Head, rows: Rows, picture: T
     )
 
 
-def _ear(n: Numbers, head: Head, who: Tensor | slice, part: slice) -> tuple[Tensor, Tensor]:
-    """Shade [B, M] and signed distance from the edge of both ears, at their places on the turned head."""
-    x, xn, yn = head.x[who, part], head.xn[who, part], head.yn[who, part]
+@dataclass
+class Ears:
+    """Both ears, at their places on the turned head."""
+
+    window: Pixels
+    colour: Tensor  # [B, 3, M]
+    cover: Tensor  # opacity
+    near: Tensor  # how far the ear lies before face and hair
+
+
+def find_ears(face: Coefficients, n: Numbers, head: Head, rows: Rows, pixel: float) -> Ears:
+    """Where the ears are, and their colour."""
+    part, reach = rows.between(-0.27 - pixel, 0.31 + pixel), (1 + 9 * pixel) ** 0.5
+    turn, bare = n["r02"], torch.tensor([style in SHOWS_EARS for style in STYLES], device=head.x.device)
+    across, down = head.xn[:, part].abs() - n["r00"], head.yn[:, part] - 0.02
+    half_u = 0.115 * reach + 0.15 * turn.abs()
+    window = Pixels.near(across, down, half_u, 0.23 * reach, part.start)
+    x, xn, yn = (window.get(plane) for plane in (head.x, head.xn, head.yn))
     side = xn.sign()
-    ex, ey = (xn - side * n["r00"][who] + 0.15 * n["r02"][who]) * side, yn - 0.02
+    ex, ey = (xn - side * n["r00"] + 0.15 * turn) * side, yn - 0.02
     e = (ex * (1 / 0.115)).square() + ((ey + 0.25 * ex) * (1 / 0.20)).square_()
-    light = x * n["side_light"][who] + n["flat_light"][who]
-    return light * (0.44 + 0.6 * (e - 0.35).abs_()).clamp_(max=0.85), (1 - e) * 0.09
+    light = x * n["side_light"] + n["flat_light"]
+    shade = light * (0.44 + 0.6 * (e - 0.35).abs_()).clamp_(max=0.85)
+    tint = torch.tensor([1, 0.86, 0.86], device=x.device)[:, None]
+    # Long hair covers the near ear of a turned head.
+    before = ((turn.abs() - 0.16) * 8).clamp_(0, 1) * bare[n["style"].long()]
+    cover = soft((1 - e) * 0.09, pixel * 1.5)
+    return Ears(window, face.colour["skin"] * tint * shade[:, None], cover, (xn * turn < 0) * before)
 
 
-def _ear_colour(face: Coefficients, who: Tensor | slice, shade: Tensor) -> Tensor:
-    tint = torch.tensor([1, 0.86, 0.86], device=shade.device)[:, None]
-    return face.colour["skin"][who] * tint * shade[:, None]
-
-
-def draw_ears(face: Coefficients, n: Numbers, head: Head, rows: Rows, picture: Tensor, pixel: float) -> None:
+def draw_ears(ears: Ears, picture: Tensor) -> None:
     """Ears behind the face, in place: a turned head hides the far one."""
-    part = rows.between(-0.27 - pixel, 0.31 + pixel)
-    everyone = slice(None)
-    shade, inside = _ear(n, head, everyone, part)
-    over(picture[:, :, part], _ear_colour(face, everyone, shade), soft(inside, pixel * 1.5))
+    ears.window.paint(picture, ears.colour, ears.cover)
 
 
-def draw_near_ear(
-    face: Coefficients, n: Numbers, head: Head, rows: Rows, picture: Tensor, pixel: float
-) -> None:
-    """The near ear of turned heads, before face and hair, in place; long hair covers it."""
-    bare = torch.tensor([style in SHOWS_EARS for style in STYLES], device=picture.device)
-    turn, style = n["r02"][:, 0], n["style"][:, 0].long()
-    who = ((turn.abs() > 0.16) & bare[style]).nonzero()[:, 0]
-    if not len(who):
-        return
-    part = rows.between(-0.27 - pixel, 0.31 + pixel)
-    shade, inside = _ear(n, head, who, part)
-    near = (head.xn[who, part] * turn[who, None] < 0) * ((turn[who, None].abs() - 0.16) * 8).clamp_(0, 1)
-    window = picture[who, :, part]
-    over(window, _ear_colour(face, who, shade), soft(inside, pixel * 1.5) * near)
-    picture[who, :, part] = window
+def draw_near_ear(ears: Ears, picture: Tensor) -> None:
+    """The near ear of turned heads, before face and hair, in place."""
+    ears.window.paint(picture, ears.colour, ears.cover * ears.near)

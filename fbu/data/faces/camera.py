@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from fbu.data.faces.coefficients import Numbers
@@ -15,11 +16,10 @@ def degrade(n: Numbers, picture: Tensor, tables: Tables) -> Tensor:
     level = (n["blur"][:, 0] * BLUR_LEVELS).ceil().long().clamp(0, BLUR_LEVELS)
     rows = (level > 0).nonzero()[:, 0]
     if len(rows):
-        # Columns, then rows: each time one product per face with its three channels stacked.
-        blur, blurred = tables.blur[level[rows]].transpose(1, 2), picture[rows]
-        for _ in range(2):
-            blurred = (blurred.flatten(1, 2) @ blur).view_as(blurred).transpose(2, 3)
-        picture[rows] = blurred
+        # Along rows with the three channels stacked, then along columns.
+        blur, sharp = tables.blur.index_select(0, level[rows]), picture.index_select(0, rows)
+        across = (sharp.flatten(1, 2) @ blur.transpose(1, 2)).view_as(sharp)
+        picture.index_copy_(0, rows, torch.matmul(blur[:, None], across))
     size, limit = picture.shape[-1], min(_SHIFTS, NOISE_SIZE - picture.shape[-1] + 1)
     for image, strength, seed in zip(
         picture, n["noise"].flatten().tolist(), n["seed"].flatten().tolist(), strict=True

@@ -65,6 +65,14 @@ def _lights(n: Numbers) -> None:
     for name, (x, y, z) in (("l", light), ("h", half_way)):
         for k in range(3):
             n[f"{name}{k}"] = x * n[f"r0{k}"] + y * n[f"r1{k}"] + z * n[f"r2{k}"]
+    for k in range(3):  # of hair, for products with the unturned (xn, yn, depth)
+        n[f"k{k}"] = n["l0"] * n[f"r{k}0"] + n["l1"] * n[f"r{k}1"] + 0.9 * n["l2"] * n[f"r{k}2"]
+    n["k_flat"] = 0.2 * n["l2"]
+    none = torch.zeros_like(n["l0"])
+    wrapped, shadowed = n["strength"] / 1.22, -0.20 * n["ambient"]
+    for k in range(3):
+        n[f"w{k}"], n[f"a{k}"] = n[f"l{k}"] * wrapped, shadowed if k == 1 else none
+    n["w_flat"], n["a_flat"] = 0.22 * wrapped, 0.80 * n["ambient"]
     n["bright"] = n["ambient"] + n["strength"]
     n["bright_mouth"] = 0.72 * n["bright"]
     n["bright_eye"] = n["ambient"] + 0.62 * n["strength"]

@@ -27,9 +27,8 @@ class _Lids:
     right: Tensor  # 1 on the right of the picture
 
 
-def _brows(n: Numbers, u: Tensor, v: Tensor, pixel: float) -> Tensor:
-    """Opacity of the brows."""
-    a = u.abs()
+def _brows(n: Numbers, a: Tensor, v: Tensor, pixel: float) -> Tensor:
+    """Opacity of the brows at |u| = a."""
     t = (a - n["brow_in"]) * n["per_brow_len"]
     distance = (v + 0.165 + n["brow_tilt"] * t + n["brow_arch"] * t * (1.25 - t)).abs_()
     width = n["brow_w"] * (1.12 - 0.80 * t).clamp_(0.15, 1) * (t * 5 + 0.6).clamp_(0.3, 1)
@@ -38,6 +37,30 @@ def _brows(n: Numbers, u: Tensor, v: Tensor, pixel: float) -> Tensor:
     )
     hairs = n["brow_d"] + 0.07 * (230 * a + 140 * v).sin_()
     return (brow * hairs * n["brow_dark"]).clamp_(0, 1)
+
+
+def _paint_brows(face: Coefficients, n: Numbers, a: Tensor, v: Tensor, albedo: Tensor, pixel: float) -> None:
+    """Brows, in place in `albedo`, at |u| = a."""
+    reach = 0.55 / n["per_brow_len"]  # t runs from -0.09 to 1
+    arch, tilt = n["brow_arch"], n["brow_tilt"].abs()
+    middle = -0.165 - 0.135 * arch
+    half = n["brow_w"] + tilt + 0.256 * arch.abs() + 0.013 + 0.4 * pixel
+    window = Pixels.near(a - (n["brow_in"] + 0.83 * reach), v - middle, reach, half)
+    window.paint(albedo, face.colour["hair"] * 0.40, _brows(n, window.get(a), window.get(v), pixel))
+
+
+def _eye_heights(n: Numbers, slide: Tensor, pixel: float) -> tuple[Tensor, Tensor]:
+    """Middle and half of the heights (v) at which eyes, lids' folds and lashes can lie, for |s| below 1.75."""
+    side = slide.shape[-1]
+    moved = slide[:, 1, side * 2 // 5 : side * 3 // 5].flatten(1).abs().amax(1, keepdim=True)
+    upper = torch.maximum(n["lid_up_L"], n["lid_up_R"])
+    # A closing lid's edge bends the other way; beyond the corners it rises to 2.9 times its height.
+    upper = torch.maximum(1.02 * upper, -2.9 * torch.minimum(n["lid_up_L"], n["lid_up_R"]))
+    lower = 1.02 * torch.maximum(n["lid_low_L"], n["lid_low_R"])
+    margin = 0.8 * pixel + 1.75 * n["tilt"].abs() + moved
+    above = upper + (1.35 * n["crease"].clamp(0) + 0.032).clamp(min=0.022) + margin
+    below = lower + 0.028 + margin
+    return 0.5 * (below - above) - 0.015, 0.5 * (below + above)
 
 
 def _lids(n: Numbers, u: Tensor, v: Tensor) -> _Lids:
@@ -82,14 +105,16 @@ def paint_eyes(
     face: Coefficients, n: Numbers, tables: Tables, plane: tuple[Tensor, ...], skin: Skin, pixel: float
 ) -> None:
     """Brows and eyes, in place in `skin`; plane = warped (u, v) and unwarped (u, v)."""
-    u, v, u0, v0 = plane
-    window = Pixels(((u.abs() - 0.29).abs_() < 0.255) & ((v + 0.09).abs_() < 0.25))
-    u, v, u0, v0, albedo, shade, highlight = (window.get(x) for x in (u, v, u0, v0, *skin))
-    over(albedo, face.colour["hair"] * 0.40, _brows(n, u, v, pixel))
+    across = plane[0].abs()
+    _paint_brows(face, n, across, plane[1], skin[0], pixel)
     # The skin slides over the eyes: undo what the brows' units did to them.
     slide = blend(face.warp[:, tables.brow_rows], tables.brow, block_rows(tables.size))
     side = int((slide.shape[1] // 2) ** 0.5)
-    du, dv = look_up(slide.view(-1, 2, side, side), u0, v0, HEAD, HEAD)
+    slide = slide.view(-1, 2, side, side)
+    middle, half = _eye_heights(n, slide, pixel)
+    window = Pixels.near(across.sub_(0.29), plane[1] - middle, 0.255, half)
+    u, v, u0, v0, albedo, shade, highlight = (window.get(x) for x in (*plane, *skin))
+    du, dv = look_up(slide, u0, v0, HEAD, HEAD)
     u, v = u + du, v + dv
     lids = _lids(n, u, v)
     is_open = soft(torch.minimum(lids.top, lids.bottom), pixel * 1.2)
@@ -113,7 +138,7 @@ def paint_glasses(face: Coefficients, n: Numbers, u: Tensor, v: Tensor, skin: Sk
     if not len(wearers):
         return
     a, v = u[wearers].abs_(), v[wearers]
-    window = Pixels((a < 0.62) & ((v - 0.02).abs_() < 0.18))
+    window = Pixels.near(a.clone(), v - 0.02, 0.62, 0.18)
     a, v, albedo, shade, highlight = (window.get(x) for x in (a, v, *(plane[wearers] for plane in skin)))
     lens = (((a - 0.29) * 5).square_().square_() + ((v - 0.02) * 6.9).square_().square_()).sqrt_().sqrt_()
     lens = lens.sub_(1).mul_(0.16)  # signed distance from the frame

@@ -26,7 +26,7 @@ class Mouth:
 
 def open_mouth(n: Numbers, u: Tensor, v: Tensor, pixel: float) -> Mouth:
     """Part, thin or thicken the lips: changes `v` (the skin seen at each pixel) in place."""
-    window = Pixels((u.abs() < 0.335) & ((v - 0.70).abs_() < 0.29))
+    window = Pixels.near(u.clone(), v - 0.70, 0.335, 0.29)
     um, vm = window.get(u), window.get(v)
     s2 = um.mul(1 / 0.25).square_()
     d = vm - 0.60 - n["lip_curve"] * (s2.clamp(max=2) - 0.3)

@@ -13,14 +13,14 @@ from typing import Literal, overload
 import torch
 from torch import Tensor
 
-from fbu.data.faces.backdrop import Rows, background, draw_ears, draw_near_ear, draw_neck
+from fbu.data.faces.backdrop import Rows, background, draw_ears, draw_near_ear, draw_neck, find_ears
 from fbu.data.faces.camera import degrade
 from fbu.data.faces.coefficients import Coefficients, Numbers, coefficients
 from fbu.data.faces.eyes import paint_eyes, paint_glasses
 from fbu.data.faces.head import Head, locate
 from fbu.data.faces.mouth import open_mouth, paint_mouth
 from fbu.data.faces.occluders import draw_hand, draw_strands
-from fbu.data.faces.pixels import Frame, blend, block_rows, dot, look_up, over, soft
+from fbu.data.faces.pixels import Frame, blend, block_rows, look_up, look_up_stack, matrix, over, soft
 from fbu.data.faces.scene import Scene
 from fbu.data.faces.shapes import HEAD, SKIN_U, SKIN_V
 from fbu.data.faces.tables import NOISE_SIZE, Tables, tables
@@ -36,56 +36,53 @@ class _Painter:
         self.size, self.block = size, block_rows(size)
         self.tables: Tables = tables(size, str(device))
         self.pixel = self.tables.pixel
-        side, (rows, columns) = self.tables.hair.shape[-1], self.tables.skin_shape
-        self._head = torch.empty(chunk, 5, side, side, device=device)
+        rows, columns = self.tables.skin_shape
+        self._warp = torch.empty(chunk, 2, *self.tables.warp_shape, device=device)
         self._skin = torch.empty(chunk, 5, rows, columns, device=device)
         self._skin[:, 3:] = self.tables.paint
 
-    def draw(self, face: Coefficients) -> Tensor:
+    def draw(self, face: Coefficients, n: Numbers) -> Tensor:
         """Clean pictures [B, 3, N], linear light before the final square root, values 0-1."""
-        n, px, t = face.numbers(), self.pixel, self.tables
+        px, t = self.pixel, self.tables
         head = locate(n, self.size)
-        table = self._head[: len(face.cut)]
-        blend(face.warp, t.warp, self.block, table.flatten(1)[:, : t.warp.shape[1]])
-        table[:, 2:] = t.hair[face.cut]
-        du, dv, front, back, tone = look_up(table, head.u, head.sy, HEAD, HEAD)
-        # Hair does not show the skin's relief.
-        lambert = dot((head.sx, n["l0"]), (head.sy, n["l1"]), (head.sz.mul(0.9).add_(0.2), n["l2"])).clamp_(0)
+        front, back, tone = look_up(t.hair.index_select(0, face.cut), head.u, head.sy, HEAD, HEAD)
+        lambert = head.turned[:, 3].add_(n["k_flat"]).clamp_(0)  # hair does not show the skin's relief
         lit = (lambert * n["hair_light"]).add_(n["ambient"]).mul_(tone)
-        sheen = lambert.square_().square_() * (tone - 0.5).mul_(n["sheen"])
+        sheen = lambert.square_().square_().mul_(tone.sub_(0.5).mul_(n["sheen"]))
         hair = torch.addcmul(sheen[:, None], face.colour["cap"], lit[:, None])
         picture = background(face, t)
-        over(picture, hair * 0.4, soft(back, px * 2))
+        behind = soft(back, px * 2)[:, None]
+        picture.addcmul_(behind, picture, value=-1).addcmul_(behind, hair, value=0.4)
         rows = Rows(head, self.size)
         draw_neck(face, n, head, rows, picture, px)
-        draw_ears(face, n, head, rows, picture, px)
+        ears = find_ears(face, n, head, rows, px)
+        draw_ears(ears, picture)
         frame = Frame(self.size, head.r.amin(0) < 1 + 0.8 * px)
-        skin = self._face(face, n, head, du, dv, frame)
+        skin = self._face(face, n, head, frame)
         target, inside = frame.cut(picture), soft(1 - frame.cut(head.r), px * 1.5)
         over(target, skin.view_as(target), inside)
         over(picture, hair, soft(front, px * 1.6))
-        draw_near_ear(face, n, head, rows, picture, px)
+        draw_near_ear(ears, picture)
         draw_hand(face, n, head, picture, px)
         draw_strands(face, n, head, picture, lit, px)
         return picture.clamp_(0, 1).sqrt_()
 
-    def _face(
-        self, face: Coefficients, n: Numbers, head: Head, du: Tensor, dv: Tensor, frame: Frame
-    ) -> Tensor:
+    def _face(self, face: Coefficients, n: Numbers, head: Head, frame: Frame) -> Tensor:
         """The face [B, 3, M] at the pixels of the frame."""
         t, px = self.tables, self.pixel
-        u0, v0 = frame.cut(head.u), frame.cut(head.sy)
-        u, v = (u0 - frame.cut(du)).flatten(1), (v0 - frame.cut(dv)).flatten(1)
-        u0, v0 = u0.flatten(1), v0.flatten(1)
+        u0, v0 = frame.cut(head.u).flatten(1), frame.cut(head.sy).flatten(1)
+        warp = self._warp[: len(face.cut)]
+        blend(face.warp, t.warp, self.block, warp.flatten(1))
+        du, dv = look_up(warp, u0, v0, *t.warp_half)
+        u, v = torch.sub(u0, du, out=du), torch.sub(v0, dv, out=dv)
         mouth = open_mouth(n, u, v, px)
         table = self._skin[: len(face.cut)]
         blend(face.skin, t.skin, self.block, table.flatten(1)[:, : t.skin.shape[1]])
-        slope_u, slope_v, dark, red, beard = look_up(table, u, v, SKIN_U, SKIN_V)
-        sphere = [
-            (frame.cut(x) * k).flatten(1) for x, k in ((head.sx, 0.92), (head.sy, 0.72), (head.sz, 0.85))
-        ]
-        shade, highlight = _shade(n, sphere, (slope_u, slope_v, dark))
-        albedo = _albedo(face, n, red, beard)
+        relief = look_up_stack(table, u, v, SKIN_U, SKIN_V)
+        flat = torch.tensor([0.92, 0.72, 0.85], device=u.device)[:, None, None]
+        normal = (frame.cut(head.turned[:, :3]) * flat).flatten(2)
+        shade, highlight = _shade(n, normal, relief)
+        albedo = _albedo(face, n, relief[:, 3:], normal)
         skin = (albedo, shade, highlight)
         paint_mouth(n, face.colour["lip"], mouth, skin, px)
         paint_eyes(face, n, t, (u, v, u0, v0), skin, px)
@@ -93,25 +90,26 @@ class _Painter:
         return albedo.mul_(shade[:, None]).add_(highlight[:, None])
 
 
-def _shade(n: Numbers, sphere: list[Tensor], relief: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Lambert light with wrap, and a highlight, of the flattened sphere (used up) with relief."""
-    slope_u, slope_v, dark = relief
-    nx, ny, nz = sphere[0].sub_(slope_u), sphere[1].sub_(slope_v), sphere[2].add_(0.22)
-    length = dot((nx, nx), (ny, ny), (nz, nz)).rsqrt_()
-    lambert = dot((nx, n["l0"]), (ny, n["l1"]), (nz, n["l2"])).mul_(length)
-    lambert.add_(0.22).mul_(1 / 1.22).clamp_(0)
-    highlight = dot((nx, n["h0"]), (ny, n["h1"]), (nz, n["h2"])).mul_(length).clamp_(0)
-    highlight = highlight.square_().square_().square_().square_().mul_(n["gloss_light"])
-    ambient = ny.mul_(length).mul_(-0.20).add_(0.80).mul_(n["ambient"])
-    return ambient.addcmul_(lambert, n["strength"]).mul_(dark.neg().exp_()), highlight
+def _shade(n: Numbers, normal: Tensor, relief: Tensor) -> tuple[Tensor, Tensor]:
+    """Lambert light with wrap, and a highlight: of the flattened sphere [B, 3, M] with relief, both used up."""
+    normal[:, :2].sub_(relief[:, :2])
+    normal[:, 2].add_(0.22)
+    lights = matrix(n, "w0 w1 w2", "h0 h1 h2", "a0 a1 a2") @ normal
+    x, y, z = normal.unbind(1)
+    length = x.square_().addcmul_(y, y).addcmul_(z, z).rsqrt_()
+    lambert, highlight, ambient = lights.mul_(length[:, None]).unbind(1)
+    highlight.clamp_(0).square_().square_().square_().square_().mul_(n["gloss_light"])
+    lambert.add_(n["w_flat"]).clamp_(0).add_(ambient.add_(n["a_flat"]))
+    return lambert.mul_(relief[:, 2].neg_().exp_()), highlight
 
 
-def _albedo(face: Coefficients, n: Numbers, red: Tensor, beard: Tensor) -> Tensor:
-    """Skin with redness and beard [B, 3, M]."""
+def _albedo(face: Coefficients, n: Numbers, paint: Tensor, out: Tensor) -> Tensor:
+    """Skin [B, 3, M] with redness and beard (paint [B, 2, M], used up), written to `out`."""
+    red, beard = paint.unbind(1)
     skin = face.colour["skin"]
     tint = torch.tensor([0, -0.28, -0.24], device=red.device)[:, None]
-    albedo = torch.addcmul(skin, skin * tint, (red * n["flush_red"])[:, None])
-    over(albedo, face.colour["hair"] * 0.7, (beard * n["beard_dense"]).clamp_(0, 1))
+    albedo = torch.addcmul(skin, skin * tint, red.mul_(n["flush_red"])[:, None], out=out)
+    over(albedo, face.colour["hair"] * 0.7, beard.mul_(n["beard_dense"]).clamp_(0, 1))
     return albedo
 
 
@@ -142,9 +140,10 @@ def _pictures(scene: Scene, size: int, nuisance: bool, as_bytes: bool, chunk: in
     drawn = []
     for start in range(0, len(padded), step):
         face = faces.rows(start, min(start + step, len(padded)))
-        picture = painter.draw(face).unflatten(2, (size, size))
+        numbers = face.numbers()
+        picture = painter.draw(face, numbers).unflatten(2, (size, size))
         if nuisance:
-            picture = degrade(face.numbers(), picture, painter.tables)
+            picture = degrade(numbers, picture, painter.tables)
         drawn.append(picture.mul_(255).add_(0.5).to(torch.uint8) if as_bytes else picture)
     return torch.cat(drawn)[:n]
 

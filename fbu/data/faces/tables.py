@@ -20,6 +20,7 @@ ZOOM = 1.12  # half picture heights per face unit
 NOISE_SIZE = 768
 BLUR_LEVELS = 4
 _BROW_TABLE = 48
+_FACE_U, _FACE_V = 0.85, 1.2  # the face and a margin: beyond, displacements are never seen
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Tables:
     skin: Tensor  # [K, 3 * h * w] gradient (u, v) of the relief, log-darkness
     paint: Tensor  # [2, h, w] redness, beard
     warp_names: tuple[str, ...]
-    warp: Tensor  # [D, 2 * H * H] displacement
+    warp: Tensor  # [D, 2 * h * w] displacement
+    warp_shape: tuple[int, int]  # h, w
+    warp_half: tuple[float, float]  # half ranges (u, v)
     hair: Tensor  # [2 * styles, 3, H, H]
     brow: Tensor  # [units, 2 * 48 * 48] the displacements of BROW_UNITS
     brow_rows: Tensor  # [units] their rows among warp_names
@@ -90,7 +93,10 @@ def tables(size: int, device: str) -> Tables:
     """All tables for pictures of `size` pixels, made on the CPU once and kept on `device`."""
     height = max(64, min(208, size))
     skin_names, skin, painted = _skin_table(height, 3 if size <= 96 else 2)
-    warps = warp_shapes(*grid(height, height, HEAD, HEAD))
+    texel = 2 * HEAD / height
+    cut_u, cut_v = (int((HEAD - half) / texel) for half in (_FACE_U, _FACE_V))
+    inner = slice(cut_v, height - cut_v), slice(cut_u, height - cut_u)
+    warps = warp_shapes(*(x[inner] for x in grid(height, height, HEAD, HEAD)))
     brow_rows = [row for row, name in enumerate(warps) if name[1:] in BROW_UNITS]
     brow = _stack(warp_shapes(*grid(_BROW_TABLE, _BROW_TABLE, HEAD, HEAD)))[brow_rows]
     cubic = F.interpolate(torch.eye(5)[None, None], (5, size), mode="bicubic")[0, 0].T
@@ -105,6 +111,8 @@ def tables(size: int, device: str) -> Tables:
         paint=keep(painted),
         warp_names=tuple(warps),
         warp=keep(_stack(warps).flatten(1)),
+        warp_shape=(height - 2 * cut_v, height - 2 * cut_u),
+        warp_half=(HEAD - cut_u * texel, HEAD - cut_v * texel),
         hair=keep(hair_tables(height)),
         brow=keep(brow.flatten(1)),
         brow_rows=keep(torch.tensor(brow_rows)),
