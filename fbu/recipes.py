@@ -166,12 +166,12 @@ def task_type(name: str) -> Any:
 
 @cache
 def _code(task: str, dataset: str) -> str:
-    """Fingerprint of the modules reached by a task and by a dataset's adapter, which is found by name at run time."""
+    """Fingerprint of the modules reached by a task and by what is found by a dataset's name at run time."""
     from fbu.fingerprints import code_fingerprint, reached
 
     module = f"fbu.models.{task.partition('.')[0]}"
     modules = {module, *reached(module), "fbu.training", *reached("fbu.training")}
-    layout = f"fbu.data.layouts.{dataset}"
-    if importlib.util.find_spec(layout) is not None:
-        modules |= {layout, *reached(layout)}
+    for named in (f"fbu.data.layouts.{dataset}", f"fbu.data.worlds.populations.{dataset}"):
+        if importlib.util.find_spec(named) is not None:
+            modules |= {named, *reached(named)}
     return code_fingerprint(sorted(modules))[:16]

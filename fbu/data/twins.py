@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -28,7 +29,9 @@ _WORLDS = "fbu.data.worlds"
 def twin_modules(name: str) -> list[str]:
     """Modules that decide what a dataset's twin looks like."""
     layout = layouts.layout(name).__name__
-    return sorted({*reached(_WORLDS), *reached(layout)})
+    population = f"{_WORLDS}.populations.{name}"
+    drawn = reached(population) if importlib.util.find_spec(population) is not None else []
+    return sorted({*reached(_WORLDS), *reached(layout), *drawn})
 
 
 def twin_fingerprint(name: str) -> str:

@@ -80,7 +80,7 @@ def test_bp4d_sequences_rise_and_mostly_show_their_target(bp4d):
     total = bp4d.records[worlds.INTENSITY].sum(axis=1).to_numpy().reshape(-1, 24)
     assert total[:, :2].mean() < 0.5 * total[:, 10:14].mean()
     shown = bp4d.records["expression"].to_numpy().reshape(-1, 24)[:, 12]
-    target = [worlds.POPULATIONS["bp4d"].tasks[t] for t in bp4d.records["activity"].to_numpy()[::24]]
+    target = [worlds.population_of("bp4d").tasks[t] for t in bp4d.records["activity"].to_numpy()[::24]]
     assert 0.6 < np.mean(shown == np.array(target)) < 0.9
 
 
@@ -92,7 +92,7 @@ def test_speech_opens_the_mouth_in_the_interview(bp4d):
 
 
 def test_rafdb_full_has_the_counts_of_the_real_set(rafdb):
-    population = worlds.POPULATIONS["rafdb"]
+    population = worlds.population_of("rafdb")
     for split, counts in population.counts.items():
         part = rafdb.records[rafdb.records["split"] == split]
         assert part["label"].value_counts().to_dict() == dict(counts)
@@ -114,10 +114,10 @@ def test_rafdb_shows_some_faces_mildly(rafdb):
 
 
 def test_no_two_sets_share_a_person():
-    ranges = sorted(p.first_identity for p in worlds.POPULATIONS.values())
+    ranges = sorted(p.first_identity for p in map(worlds.population_of, worlds.names()))
     assert min(np.diff([*ranges, 5_000_000])) >= 1_000_000
     people = []
-    for name in worlds.POPULATIONS:
+    for name in worlds.names():
         people.append(worlds.make(name, "quick").scenes.identity.unique(dim=0))
     people.append(worlds.tower_scenes(np.arange(300))[0].identity)
     joined = torch.cat(people)
@@ -151,7 +151,7 @@ def test_pressed_lips_never_part():
 
 def test_patterns_use_known_units_and_fit_the_tasks():
     assert {u for p in patterns.PATTERNS.values() for u in p} <= set(AUS)
-    tasks = worlds.POPULATIONS["bp4d"].tasks
+    tasks = worlds.population_of("bp4d").tasks
     assert list(tasks) == [a.task for a in labels.ACTIVITIES["bp4d"]]
     assert set(tasks.values()) <= set(patterns.NAMES)
 
@@ -196,8 +196,8 @@ def test_unknown_arguments_are_named(arguments, message):
 
 def test_difficulty_parameters_are_fixed():
     """A change here changes every reference result: it is a decision, not a tweak."""
-    rafdb = worlds.POPULATIONS["rafdb"]
+    rafdb = worlds.population_of("rafdb")
     assert rafdb.label_errors == 0.03
     assert dataclasses.astuple(rafdb.display) == ((0.70, 1.10), 0.10, (0.30, 0.50), 0.95, 0.20, 0.03)
     assert dataclasses.astuple(rafdb.look) == (0.6, 0.02, 0.6, 0.15, 0.8, 0.06)
-    assert dataclasses.astuple(worlds.POPULATIONS["bp4d"].look) == (0.4, 0.0, 0.3, 0.05, 0.6, 0.005)
+    assert dataclasses.astuple(worlds.population_of("bp4d").look) == (0.4, 0.0, 0.3, 0.05, 0.6, 0.005)

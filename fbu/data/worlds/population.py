@@ -1,12 +1,13 @@
-"""Who is in a twin, what they show and how the pictures look: one frozen entry per data set.
+"""What a population is made of: people, what they show, how the pictures look.
 
-These numbers fix the difficulty of the twins. They were set before any method was trained and stay.
+The numbers of each data set stand in its module of `fbu.data.worlds.populations`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 #: Identity numbers of a data set lie in [first, first + SPAN), so no two sets share a person.
 SPAN = 1_000_000
@@ -103,48 +104,19 @@ class Laboratory:
     look: Look = field(default_factory=Look)
 
 
-Population = Wild | Laboratory
+class Population(Protocol):
+    """What every kind of population has."""
 
-_RAFDB_TRAIN = dict(
-    surprise=1290, fear=281, disgust=717, happiness=4772, sadness=1982, anger=705, neutral=2524
-)
-_RAFDB_TEST = dict(surprise=329, fear=74, disgust=160, happiness=1185, sadness=478, anger=162, neutral=680)
+    @property
+    def name(self) -> str:
+        """Data set that it imitates."""
+        ...
 
-RAFDB = Wild(
-    name="rafdb",
-    first_identity=2_000_000,
-    counts={"train": _RAFDB_TRAIN, "test": _RAFDB_TEST},
-    pictures={
-        "quick": {"train": 1200, "test": 400},
-        "demo": {"train": 5000, "test": 1500},
-        "full": {"train": 12271, "test": 3068},
-    },
-    names={"train": "train_{:05d}", "test": "test_{:04d}"},
-    label_errors=0.03,
-    display=Display(strength=(0.70, 1.10), mild=0.10, keep=0.95, stray=0.03),
-    look=Look(pose=0.6, turn=0.02, light=0.6, blur=0.15, noise=0.8, occluders=0.06),
-)
+    @property
+    def first_identity(self) -> int:
+        """First number of its people."""
+        ...
 
-BP4D = Laboratory(
-    name="bp4d",
-    first_identity=1_000_000,
-    subjects=tuple(f"F{i:03d}" for i in range(1, 24)) + tuple(f"M{i:03d}" for i in range(1, 19)),
-    tasks={
-        "T1": "happiness",
-        "T2": "sadness",
-        "T3": "surprise",
-        "T4": "embarrassment",
-        "T5": "fear",
-        "T6": "pain",
-        "T7": "anger",
-        "T8": "disgust",
-    },
-    frames={"quick": 6, "demo": 24, "full": 60},
-    talking={"T1": 0.45, "T4": 0.25},
-    look=Look(pose=0.4, light=0.3, blur=0.05, noise=0.6, occluders=0.005),
-)
-
-POPULATIONS: dict[str, Population] = {p.name: p for p in (BP4D, RAFDB)}
 
 #: People of the stand-in towers' pre-training pictures.
 TOWER_FIRST_IDENTITY = 5_000_000
