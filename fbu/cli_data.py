@@ -129,7 +129,7 @@ def data_preview(
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="png", dpi=150)
     console.print(escape(str(path)))
-    if is_private(manifest, chosen):
+    if is_private(manifest, folder):
         console.print(f"[yellow]{manifest.title}: {PRIVATE}[/]")
 
 

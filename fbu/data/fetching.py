@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
 
+from fbu.config import home
 from fbu.data import layouts
 from fbu.data.cache import new_folder
 from fbu.data.layouts.files import inside
@@ -78,8 +79,8 @@ def fetch(name: str, root: Path, *, progress: Progress = lambda done, total: Non
         why = "has no public address" if manifest.open else "may not be downloaded by everyone"
         raise DataError(f"{manifest.title} {why}: {manifest.obtain}")
     final = Path(root).expanduser().resolve() / name
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(final.with_name(f".{name}.lock")):
+    home().mkdir(parents=True, exist_ok=True)
+    with FileLock(home() / f"fetch-{name}.lock"):
         if final.exists():
             raise DataError(
                 f"{final} is there already: remove it first, or check it with `fbu data check {name}`"

@@ -12,6 +12,7 @@ import pandas as pd
 from fbu.data import layouts
 from fbu.data.decoding import UNREADABLE, decode
 from fbu.data.manifest import Manifest
+from fbu.data.twins import stamp_of
 from fbu.errors import DataError
 from fbu.figures.sheets import contact_sheet
 from fbu.figures.style import PageFigure
@@ -19,6 +20,8 @@ from fbu.figures.style import PageFigure
 #: Printed on, and with, a sheet of a set under licence.
 PRIVATE = "for your eyes only: the licence forbids to publish these pictures"
 COLUMNS = 8
+#: Frames have two lines of text, which need more room.
+FRAME_COLUMNS = 6
 _UNITS = 5
 
 
@@ -51,15 +54,17 @@ def preview(
             captions.append("cannot be read")
         else:
             captions.append(_caption(row, manifest))
-    title = f"{manifest.title} ({source}), {len(table):,} pictures"
-    if is_private(manifest, source):
+    drawn = stamp_of(folder) is not None
+    what = "pictures" if manifest.kind == "expression" else "frames, with the action units that are on"
+    title = f"{manifest.title} ({'twin' if drawn else source}), {len(table):,} {what}"
+    if is_private(manifest, folder):
         title += f"\n{PRIVATE}"
     return contact_sheet(np.stack(images), captions, columns=columns, title=title)
 
 
-def is_private(manifest: Manifest, source: str) -> bool:
-    """Whether a sheet of this source may not be published."""
-    return source != "twin" and not manifest.open
+def is_private(manifest: Manifest, folder: Path) -> bool:
+    """Whether a sheet of these files may not be published: a set under licence that is no twin."""
+    return not manifest.open and stamp_of(folder) is None
 
 
 def _chosen(
@@ -67,8 +72,8 @@ def _chosen(
 ) -> tuple[pd.DataFrame, int]:
     """Rows of the sheet in its order, and its number of columns."""
     if manifest.kind == "au":
-        n = min(rows * COLUMNS, len(table))
-        return table.iloc[np.sort(draw.choice(len(table), n, replace=False))], COLUMNS
+        n = min(rows * FRAME_COLUMNS, len(table))
+        return table.iloc[np.sort(draw.choice(len(table), n, replace=False))], FRAME_COLUMNS
     classes = [name for name in manifest.labels if (table["expression"] == name).any()]
     found = []
     for name in classes:
@@ -85,4 +90,4 @@ def _caption(row: Mapping[Hashable, Any], manifest: Manifest) -> str:
         return str(row["expression"])
     shown = [label.removeprefix("AU") for label in manifest.labels if row[label] == 1]
     units = " ".join(shown[:_UNITS]) + (" ..." if len(shown) > _UNITS else "")
-    return f"{row['sample']}\n{'AU ' + units if shown else 'no unit'}"
+    return f"{row['sample']}\n{units or 'no unit'}"

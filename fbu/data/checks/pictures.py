@@ -147,14 +147,15 @@ def _look(root: Path, path: str) -> _Seen:
 
 def _is_cut(raw: bytes) -> bool:
     """Whether a JPEG file lacks its end marker after the last scan (which cannot contain one)."""
-    return raw[:2] == b"\xff\xd8" and raw.rfind(b"\xff\xd9") < raw.rfind(b"\xff\xda")
+    return raw[:2] == b"\xff\xd8" and raw.rfind(b"\xff\xd9") <= raw.rfind(b"\xff\xda")
 
 
 def _remark(path: str, raw: bytes, size: tuple[int, int], kind: str) -> Problem | None:
-    """A warning about a picture that can be decoded."""
+    """What is odd about a picture that can be decoded."""
     if _is_cut(raw):
-        what = "the picture has no end marker, so its last rows may be missing"
-        return Problem("warning", "truncated picture", path, None, what, "compare with the owner's file")
+        # Broken downloads keep their full size, filled with zeros, and decode to half a face and grey.
+        what = "the picture has no end marker, so part of it may be missing"
+        return Problem("error", "truncated picture", path, None, what, _RESTORE)
     if min(size) < _SMALLEST or max(size) > _LONGEST * min(size):
         what = f"the picture is {size[0]} x {size[1]} pixels"
         return Problem("warning", "odd shape", path, None, what, "look at it; restore it if it was cut")
@@ -183,7 +184,7 @@ def _unusual(copy: Copy, sizes: Mapping[str, tuple[int, int]]) -> None:
 
 def _identical(copy: Copy, digests: Mapping[str, bytes]) -> None:
     """Warn about one picture under several names, with what its rows say."""
-    rows = {row.path: row for row in copy.rows}
+    rows = {row.path: row for row in reversed(copy.rows)}
     same: dict[bytes, list[str]] = defaultdict(list)
     for path, digest in digests.items():
         same[digest].append(path)
@@ -194,7 +195,7 @@ def _identical(copy: Copy, digests: Mapping[str, bytes]) -> None:
         labels = {rows[path].label for path in paths}
         parts = {rows[path].part for path in paths}
         people = {rows[path].subject for path in paths}
-        last = rows[paths[-1]]
+        last = max((rows[path] for path in paths), key=lambda row: row.line or 0)
         if len(labels) > 1:
             told = " and ".join(rows[path].label for path in paths)
             what = f"{names} are the same picture, labelled {told}"
