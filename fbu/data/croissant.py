@@ -2,6 +2,10 @@
 
 What a catalogue needs to know of the files (which column means what) is written down here for each dataset;
 titles, terms, counts and label codes come from the manifest. Nothing is read from a copy of the data.
+
+The files on disk and the labelled rows are two record sets with the same ``sample`` (for frames: subject, task and
+number). They refer to each other by these values only: a declared reference makes mlcroissant 1.1 join them, and its
+join goes neither with a pattern on the joined column nor with a table in a file set.
 """
 
 from __future__ import annotations
@@ -51,7 +55,7 @@ def croissant(name: str) -> Node:
     Example:
         >>> found = croissant("rafdb")
         >>> found["conformsTo"], [field["name"] for field in found["recordSet"][-1]["field"]]
-        ('http://mlcommons.org/croissant/1.0', ['sample', 'path', 'subject', 'part', 'expression'])
+        ('http://mlcommons.org/croissant/1.0', ['sample', 'subject', 'part', 'expression'])
     """
     manifest = load_manifest(name)
     distribution, records = _FILES.get(name, _unknown)(manifest)
@@ -73,7 +77,7 @@ def croissant(name: str) -> Node:
     }
     if name in ADDRESSES:
         document["url"] = ADDRESSES[name].page
-        # The archive is packed on request, so its bytes may change while the commit stays.
+        # A repository may move on, so no checksum can be given.
         document["isLiveDataset"] = True
     return document
 
@@ -103,19 +107,21 @@ def _rafdb(manifest: Manifest) -> tuple[list[Node], list[Node]]:
         _field("files", "path", "Path of the picture.", _of_file("pictures", prop="fullpath")),
     ]
     line = [
-        _field("samples", "sample", "Name of the picture.", _of_file("list", r"^(\S+)\.jpg", "lines")),
-        _field("samples", "path", "Path of the picture.", {"field": {"@id": "files/path"}}),
+        _field("samples", "sample", "Name of the picture.", _of_file("list", r"(\S+)\.jpg", "lines")),
         _field(
             "samples",
             "subject",
             "Every picture is its own person.",
-            _of_file("list", r"^(\S+)\.jpg", "lines"),
+            _of_file("list", r"(\S+)\.jpg", "lines"),
         ),
-        _field("samples", "part", "train or test.", _of_file("list", r"^(train|test)", "lines")),
-        _field("samples", "expression", "Label code.", _of_file("list", r"(\d+)\s*$", "lines")),
+        _field("samples", "part", "train or test.", _of_file("list", r"(train|test)", "lines")),
+        _field(
+            "samples",
+            "expression",
+            "Label code, one of classes/code.",
+            _of_file("list", r"\S+\s+(\d+)", "lines"),
+        ),
     ]
-    line[0]["references"] = {"field": {"@id": "files/sample"}}
-    line[-1]["references"] = {"field": {"@id": "classes/code"}}
     return files, [
         _classes(manifest),
         _records("files", named, ["sample"]),
@@ -125,32 +131,29 @@ def _rafdb(manifest: Manifest) -> tuple[list[Node], list[Node]]:
 
 def _facial_expressions(manifest: Manifest) -> tuple[list[Node], list[Node]]:
     address = ADDRESSES[manifest.name]
-    archive: Node = {
+    # The repository and not its archive: mlcroissant reads tables from a clone, and from a zip file only under
+    # their full name, which holds the whole commit.
+    repository: Node = {
         "@type": "cr:FileObject",
-        "@id": "archive",
-        "name": "archive.zip",
-        "description": f"The repository at commit {address.commit}.",
-        "contentUrl": address.url,
-        "encodingFormat": "application/zip",
+        "@id": "repository",
+        "name": "repository",
+        "description": f"The public repository; the counts are of commit {address.commit}.",
+        "contentUrl": address.page,
+        "encodingFormat": "git+https",
     }
-    if address.sha256:
-        archive["sha256"] = address.sha256
-    within = {"containedIn": {"@id": "archive"}}
-    legend: Node = {"@type": "cr:FileObject", "@id": "legend", "name": "legend.csv", **within}
-    legend |= {"contentUrl": LEGEND, "encodingFormat": "text/csv", "description": "One row a label."}
+    within = {"containedIn": {"@id": "repository"}}
     files = [
-        archive,
-        legend,
-        _file_set("pictures", ["*/images/*.jpg"], "image/jpeg", "Photographs.") | within,
+        repository,
+        _file_set("legend", [LEGEND], "text/csv", "One row a label.") | within,
+        _file_set("pictures", ["images/*.jpg"], "image/jpeg", "Photographs.") | within,
     ]
     named = [
         _field("files", "sample", "File name.", _of_file("pictures")),
         _field("files", "path", "Path of the picture.", _of_file("pictures", prop="fullpath")),
     ]
-    person = r"^(.+?)(?:[_-]?\d+[a-z]?)?\.jpg$"
+    person = r"(.+?)(?:[_-]?\d+[a-z]?)?\.jpg$"
     row = [
         _field("samples", "sample", "File name of the picture.", _column("legend", "image")),
-        _field("samples", "path", "Path of the picture.", {"field": {"@id": "files/path"}}),
         _field("samples", "subject", "File name without its number.", _column("legend", "image", person)),
         _field(
             "samples",
@@ -160,7 +163,6 @@ def _facial_expressions(manifest: Manifest) -> tuple[list[Node], list[Node]]:
         ),
         _field("samples", "annotator", "Who gave the label.", _column("legend", "user.id")),
     ]
-    row[0]["references"] = {"field": {"@id": "files/sample"}}
     return files, [_classes(manifest), _records("files", named, ["sample"]), _records("samples", row)]
 
 
@@ -171,26 +173,24 @@ def _bp4d(manifest: Manifest) -> tuple[list[Node], list[Node]]:
         ),
         _file_set("pictures", [f"{IMAGES}/*/*/*.jpg"], "image/jpeg", "Frames; zero padding differs."),
     ]
-    place = r"([FM]\d{3}/T\d+/\d+)\.jpg$"
+    place = r".*?([FM]\d{3}/T\d+/\d+)\.jpg$"
     frames = [
         _field("frames", "sample", "Subject, task and number.", _of_file("pictures", place, "fullpath")),
         _field("frames", "path", "Path of the frame.", _of_file("pictures", prop="fullpath")),
-        _field("frames", "subject", "Person.", _of_file("pictures", r"([FM]\d{3})/T\d+/", "fullpath")),
-        _field("frames", "activity", "Task.", _of_file("pictures", r"/(T\d+)/", "fullpath")),
+        _field("frames", "subject", "Person.", _of_file("pictures", r".*?([FM]\d{3})/T\d+/", "fullpath")),
+        _field("frames", "activity", "Task.", _of_file("pictures", r".*?/(T\d+)/", "fullpath")),
         _field(
-            "frames", "frame", "Number.", _of_file("pictures", r"0*(\d+)\.jpg$", "fullpath"), "sc:Integer"
+            "frames", "frame", "Number.", _of_file("pictures", r".*/0*(\d+)\.jpg$", "fullpath"), "sc:Integer"
         ),
     ]
     labels = [
-        _field("labels", "subject", "Person.", _of_file("occurrence", r"^([FM]\d{3})_")),
-        _field("labels", "activity", "Task.", _of_file("occurrence", r"_(T\d+)\.csv$")),
-        _field("labels", "frame", "Number.", _column("occurrence", "0", kind="fileSet"), "sc:Integer"),
+        _field("labels", "subject", "Person.", _of_file("occurrence", r"([FM]\d{3})_")),
+        _field("labels", "activity", "Task.", _of_file("occurrence", r".*_(T\d+)\.csv$")),
+        _field("labels", "frame", "Number.", _column("occurrence", "0"), "sc:Integer"),
     ]
     for unit, label in zip(manifest.aus, manifest.labels, strict=True):
         told = f"Action unit {unit}: 0 absent, 1 present, 9 not coded."
-        labels.append(
-            _field("labels", label, told, _column("occurrence", str(unit), kind="fileSet"), "sc:Integer")
-        )
+        labels.append(_field("labels", label, told, _column("occurrence", str(unit)), "sc:Integer"))
     records = [_records("frames", frames, ["subject", "activity", "frame"])]
     return files, [*records, _records("labels", labels, ["subject", "activity", "frame"])]
 
@@ -231,16 +231,17 @@ def _field(records: str, name: str, description: str, source: Node, kind: str = 
     return node | {"dataType": kind, "source": source}
 
 
-def _column(file: str, column: str, regex: str | None = None, kind: str = "fileObject") -> Node:
-    return _source(kind, file, {"column": column}, regex)
+def _column(files: str, column: str, regex: str | None = None) -> Node:
+    return _source(files, {"column": column}, regex)
 
 
 def _of_file(files: str, regex: str | None = None, prop: str = "filename") -> Node:
-    return _source("fileSet", files, {"fileProperty": prop}, regex)
+    return _source(files, {"fileProperty": prop}, regex)
 
 
-def _source(kind: str, file: str, extract: Node, regex: str | None) -> Node:
-    source: Node = {kind: {"@id": file}, "extract": extract}
+def _source(files: str, extract: Node, regex: str | None) -> Node:
+    # The pattern is matched from the start of the text, and its first group is the value.
+    source: Node = {"fileSet": {"@id": files}, "extract": extract}
     return source | ({"transform": {"regex": regex}} if regex else {})
 
 

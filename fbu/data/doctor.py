@@ -197,7 +197,7 @@ def _counts(copy: Copy) -> None:
     }
     source = f"published: {expected.source}"
     if expected.rows is not None and rows < expected.rows:
-        what = f"{rows:,} of {expected.rows:,} published rows are here"
+        what = f"{rows:,} of {expected.rows:,} published rows could be read here"
         copy.warning("subset", copy.root, None, what, f"say so beside a result ({source})")
     elif expected.rows is not None and rows > expected.rows:
         what = f"{rows:,} rows are here and {expected.rows:,} were published"

@@ -1,12 +1,14 @@
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from fbu import cli
-from fbu.data import croissant, load_manifest, manifest, names
+from fbu.data import croissant, layouts, load_manifest, manifest, names
 
 runner = CliRunner()
 
@@ -47,6 +49,64 @@ def test_export_says_what_the_manifest_says(name: str) -> None:
     if known.classes:
         rows = found["recordSet"][0]["data"]
         assert {row["classes/code"]: row["classes/name"] for row in rows} == known.codes
+
+
+def loaded(text: str, folder: Path, records: str) -> list[dict]:
+    """Rows as a loader that knows nothing of fbu reads them, with texts for bytes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rows = list(validated(text, folder).records(records))  # type: ignore[attr-defined]
+    return [
+        {k.split("/")[1]: v.decode() if isinstance(v, bytes) else v for k, v in row.items()} for row in rows
+    ]
+
+
+def test_list_is_loaded_by_others(tmp_path: Path, faces: Callable) -> None:
+    people = [("train_00001", "fear"), ("train_00002", "neutral"), ("test_0001", "surprise")]
+    layouts.layout("rafdb").write(faces("rafdb", people), tmp_path, image_size=8)
+    text = croissant.to_json("rafdb")
+    own = layouts.read(tmp_path, load_manifest("rafdb"))
+    codes = {name: code for code, name in load_manifest("rafdb").codes.items()}
+    wanted = own.assign(expression=own["expression"].map(codes))[["sample", "subject", "part", "expression"]]
+    found = sorted(loaded(text, tmp_path, "samples"), key=lambda row: row["sample"])
+    assert found == wanted.to_dict("records")
+    files = sorted(loaded(text, tmp_path, "files"), key=lambda row: row["sample"])
+    assert files == own[["sample", "path"]].to_dict("records")
+
+
+def test_frames_are_loaded_by_others(tmp_path: Path, sequences: Callable) -> None:
+    known = load_manifest("bp4d")
+    world = sequences([("F001", "T1", (4, 5)), ("M003", "T3", (11, 120))])
+    layouts.layout("bp4d").write(world, tmp_path, image_size=8)
+    text = croissant.to_json("bp4d")
+    own = layouts.read(tmp_path, known)
+    keys = ["subject", "activity", "frame"]
+    labels = pd.DataFrame(loaded(text, tmp_path, "labels")).sort_values(keys).reset_index(drop=True)
+    columns = [*keys, *known.labels]
+    at = labels.set_index(keys).index.isin(own.set_index(keys).index)  # one may have lost its picture
+    pd.testing.assert_frame_equal(labels[columns][at].reset_index(drop=True), own[columns], check_dtype=False)
+    frames = pd.DataFrame(loaded(text, tmp_path, "frames")).sort_values(keys).reset_index(drop=True)
+    pd.testing.assert_frame_equal(frames[[*keys, "path"]], own[[*keys, "path"]], check_dtype=False)
+
+
+def test_clone_is_loaded_by_others(tmp_path: Path, picture: Callable) -> None:
+    (tmp_path / "data").mkdir()
+    picture(tmp_path / "images/Ann_Li_0001.jpg")
+    rows = ["user.id,image,emotion", "1,Ann_Li_0001.jpg,fear", "2,Bob_2.jpg,ANGER"]
+    (tmp_path / "data/legend.csv").write_text("\n".join(rows))
+    document = croissant.croissant("facial_expressions")
+    repository, *files = document["distribution"]
+    assert repository["encodingFormat"] == "git+https"
+    # As if it were cloned already.
+    document["distribution"] = [{k: v for k, v in file.items() if k != "containedIn"} for file in files]
+    text = json.dumps(document)
+    assert loaded(text, tmp_path, "samples") == [
+        {"sample": "Ann_Li_0001.jpg", "subject": "Ann_Li", "expression": "fear", "annotator": "1"},
+        {"sample": "Bob_2.jpg", "subject": "Bob", "expression": "ANGER", "annotator": "2"},
+    ]
+    assert loaded(text, tmp_path, "files") == [
+        {"sample": "Ann_Li_0001.jpg", "path": "images/Ann_Li_0001.jpg"}
+    ]
 
 
 def test_only_open_sets_have_an_address() -> None:

@@ -24,9 +24,10 @@ _FEWEST_FOR_SHIFT = 3
 
 @dataclass
 class _Frames:
-    """Frames of one sequence: line of each labelled one, file name of each picture."""
+    """Frames of one sequence: line of each labelled one, all with a row of any kind, file name of each picture."""
 
     labelled: dict[int, int] = field(default_factory=dict)
+    named: set[int] = field(default_factory=set)
     pictures: dict[int, str] = field(default_factory=dict)
 
 
@@ -36,7 +37,8 @@ def examine(copy: Copy) -> None:
     found: dict[tuple[str, str], _Frames] = {}
     if occurrence is not None:
         for subject, task, path in _sequences(copy, occurrence):
-            frames = found[subject, task] = _Frames(_occurrence(copy, path))
+            frames = found[subject, task] = _Frames()
+            _occurrence(copy, path, frames)
             if images is not None:
                 frames.pictures = _pictures(copy, images / subject / task)
             _match(copy, frames, subject, task, path, images)
@@ -70,11 +72,11 @@ def _sequences(copy: Copy, occurrence: Path) -> list[tuple[str, str, Path]]:
     return found
 
 
-def _occurrence(copy: Copy, path: Path) -> dict[int, int]:
-    """Frame -> line of one occurrence file; everything wrong in it is reported."""
+def _occurrence(copy: Copy, path: Path, frames: _Frames) -> None:
+    """Note the frames of one occurrence file; everything wrong in it is reported."""
     rows = fields_of(copy, path)
     if not rows:
-        return {}
+        return
     (first, header), *rest = rows
     # The same two forms as the reader takes; see there.
     if header[0] not in ("0", "1") or (header[0] == "1") != (len(header) < 50):
@@ -82,7 +84,7 @@ def _occurrence(copy: Copy, path: Path) -> dict[int, int]:
         copy.error(
             "unknown header", path, first, what, "restore the header 0,1,2, ... 99 of the owner's file"
         )
-        return {}
+        return
     units = {unit: str(unit) for unit in copy.manifest.aus}
     missing = [unit for unit, column in units.items() if column not in header[1:]]
     for unit in missing:
@@ -91,12 +93,13 @@ def _occurrence(copy: Copy, path: Path) -> dict[int, int]:
     if not rest:
         copy.error("empty file", path, first, "there is a header and no frame below it", "restore the file")
     where = {unit: header.index(units[unit], 1) for unit in units if unit not in missing}
-    lines: dict[int, int] = {}
+    lines = frames.labelled
     not_coded: Counter[int] = Counter()
     for line, row in rest:
         if not has_width(copy, path, line, row, len(header)):
             continue
         frame = whole(copy, path, line, row[0], "frame number")
+        frames.named.update([] if frame is None else [frame])
         if _values(copy, path, line, row, where, not_coded) and frame is not None:
             if frame in lines:
                 what = f"frame {frame} is listed twice (first in line {lines[frame]})"
@@ -106,7 +109,6 @@ def _occurrence(copy: Copy, path: Path) -> dict[int, int]:
     for unit, n in not_coded.items():
         what = f"AU{unit} is not coded (9) in {counted(n, 'frame', 'frames')}; they count for the other units only"
         copy.warning("unit not coded", path, None, what, "nothing to do if the owner's file has it so")
-    return lines
 
 
 def _values(
@@ -207,12 +209,12 @@ def _intensity_folder(copy: Copy, folder: Path, name: str, found: dict[tuple[str
         )
         copy.warning("strange file name", folder, None, what, "rename them, or restore the occurrence files")
     for file in sorted(present & expected.keys()):
-        _intensity(copy, folder / file, found[expected[file]].labelled)
+        _intensity(copy, folder / file, found[expected[file]].named)
 
 
-def _intensity(copy: Copy, path: Path, labelled: dict[int, int]) -> None:
+def _intensity(copy: Copy, path: Path, named: set[int]) -> None:
     not_coded = (copy.manifest.coding or Coding.model_validate({})).not_coded
-    seen: dict[int, tuple[int, int]] = {}
+    seen: dict[int, int] = {}
     unknown = []
     for line, row in fields_of(copy, path):
         if len(row) != 2:
@@ -227,10 +229,10 @@ def _intensity(copy: Copy, path: Path, labelled: dict[int, int]) -> None:
         elif frame is not None and value is not None:
             # The reader would take the last of two rows without a word.
             if frame in seen:
-                what = f"frame {frame} is listed twice (first in line {seen[frame][0]})"
+                what = f"frame {frame} is listed twice (first in line {seen[frame]})"
                 copy.error("frame twice", path, line, what, "remove one of the lines")
-            seen[frame] = line, value
-            if frame not in labelled:
+            seen[frame] = line
+            if frame not in named:
                 unknown.append((line, frame))
     if unknown:
         frames = some([str(frame) for _, frame in unknown])
@@ -256,7 +258,7 @@ def _strange_folders(copy: Copy, images: Path, found: dict[tuple[str, str], _Fra
         copy.warning("picture without label", images, None, what, "restore the occurrence files")
     offset = int(copy.manifest.options["offset"])
     extra = {
-        f"{subject}/{task}": sum(number - offset not in frames.labelled for number in frames.pictures)
+        f"{subject}/{task}": sum(number - offset not in frames.named for number in frames.pictures)
         for (subject, task), frames in found.items()
     }
     extra = {name: n for name, n in extra.items() if n}

@@ -19,7 +19,9 @@ def examine(copy: Copy) -> None:
     directory = copy.folder("images")
     spellings: dict[str, list[int]] = defaultdict(list)
     given: dict[str, list[Row]] = defaultdict(list)
+    named = set()
     for line, fields in table_of(copy, legend, ["user.id", "image", "emotion"]):
+        named.add(fields["image"])
         row = _row(copy, legend, line, fields["image"], fields["emotion"], directory)
         if row is not None:
             given[row.sample].append(row)
@@ -41,7 +43,7 @@ def examine(copy: Copy) -> None:
         pictures = [
             name for name in os.listdir(directory) if (directory / name).suffix.lower() in (".jpg", ".png")
         ]
-        copy.unlisted(directory, [name for name in pictures if name not in given])
+        copy.unlisted(directory, [name for name in pictures if name not in named])
         subfolders = {Path(sample).parts[0] for sample in given if "/" in sample}
         copy.extra_folders(directory, subfolders)
     copy.extra_folders(copy.root, ("data", "images", "test"))

@@ -23,14 +23,15 @@ def examine(copy: Copy) -> None:
     directory = copy.folder(role, base)
     at = "" if directory is None else f"{copy.relative(directory)}/"
     first: dict[str, Row] = {}
+    named: set[str] = set()
     for line, text in text_lines(copy, base / LIST):
+        named.update(name.removesuffix(".jpg") + _SUFFIXES[role] for name in text.split()[:1])
         row = _row(copy, base / LIST, line, text, at, _SUFFIXES[role])
         if row is not None and _is_new(copy, row, first):
             # Without the folder, which is reported, not every row is to complain about its picture.
             copy.rows.append(row if directory is not None else row._replace(path=""))
     if directory is not None:
-        listed = {row.path.removeprefix(at) for row in first.values()}
-        copy.unlisted(directory, [name for name in os.listdir(directory) if _stray(name, listed)])
+        copy.unlisted(directory, [name for name in os.listdir(directory) if _stray(name, named)])
         copy.extra_folders(directory, ())
     copy.extra_folders(copy.root, ("basic", "compound", "EmoLabel", "Image", "Annotation"))
     if base != copy.root:
