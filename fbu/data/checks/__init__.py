@@ -158,7 +158,7 @@ class Copy:
 
 def examiner(name: str) -> ModuleType | None:
     """Module that examines a dataset, or None."""
-    # Names that are not datasets, such as this package's helpers, have no function of that name.
+    # Names that are not datasets, such as the shared modules here, have no function of that name.
     if not name.isidentifier() or importlib.util.find_spec(f"{__name__}.{name}") is None:
         return None
     module = importlib.import_module(f"{__name__}.{name}")
