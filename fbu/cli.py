@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
+from fbu.cli_data import data_app
 from fbu.config import use_data_root
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Text-driven facial behaviour understanding."
 )
 ledger_app = typer.Typer(no_args_is_help=True, help="Reference results.")
-data_app = typer.Typer(no_args_is_help=True, help="Datasets.")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(data_app, name="data")
 console = Console()
@@ -167,29 +167,6 @@ def ledger_verify(
     console.print(str(result))
     if not result.ok:
         raise typer.Exit(1)
-
-
-@data_app.command("list")
-def data_list(names: Annotated[bool, typer.Option("--names", help="names only")] = False) -> None:
-    """List the datasets that have an adapter."""
-    from fbu import data
-
-    for name in data.names():
-        manifest = data.load_manifest(name)
-        print(name if names else f"{name:20} {manifest.title}")
-
-
-@data_app.command("twin")
-def data_twin(
-    name: str,
-    root: Annotated[Path, typer.Option(help="folder to write NAME into")],
-    size: Annotated[str, typer.Option(help="quick, demo or full")] = "quick",
-    seed: int = 0,
-) -> None:
-    """Write a synthetic twin of a dataset, in the owner's layout."""
-    from fbu import data
-
-    console.print(str(data.export_twin(name, root, size=size, seed=seed)))
 
 
 @app.command()
