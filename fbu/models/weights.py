@@ -1,0 +1,469 @@
+"""Files of published weights: read without running code, fitted to a model, and accounted for tensor by tensor.
+
+:func:`read_weights` opens a file, :func:`fit` puts its tensors into a model and returns a :class:`LoadReport`. A file
+that does not fill the whole model is refused, because half-loaded weights train, run and score worse without a word.
+The loaders of this module are for CLIP and FaRL; :mod:`fbu.models.visual` has the image towers,
+:mod:`fbu.models.texts` the text towers of ALIGN and BLIP.
+"""
+
+from __future__ import annotations
+
+import math
+import pickletools
+import warnings
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fbu.errors import DataError
+from fbu.models.encoders import TINY, load_dual_encoder
+
+if TYPE_CHECKING:
+    from open_clip.model import CLIP
+
+# Wrappers that save a model under another name put these before every key.
+PREFIXES = ("module.", "_orig_mod.", "model.", "visual.", "encoder.", "backbone.")
+# OpenAI's archives carry three numbers that describe the model.
+_OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")
+# Files written before PyTorch 0.4.1 lack this counter; it is unused unless batch norm has no momentum.
+_MAY_LACK = "*num_batches_tracked"
+_LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of the tensors of a file.
+
+    Attributes:
+        file: the file.
+        architecture: the model that was filled.
+        loaded: tensors copied into the model.
+        numbers: numbers in them.
+        prefix: what was cut from the front of every name, e.g. ``"module."``.
+        missing: tensors of the model that the file may lack and does (counters of batch norm); others are an error.
+        unexpected: tensors of the file that nobody knows; an error unless the loader takes such files.
+        ignored: tensors of the file that are known and not wanted, e.g. the classifier of another task.
+        interpolated: position embeddings that were resized to another input size.
+    """
+
+    file: Path
+    architecture: str
+    loaded: int
+    numbers: int
+    prefix: str = ""
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    interpolated: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [
+            f"{self.file.name} -> {self.architecture}: {self.loaded} tensors, {self.numbers:,} numbers loaded"
+        ]
+        if self.prefix:
+            parts.append(f"{self.prefix!r} cut from every name")
+        for what in ("missing", "unexpected", "ignored", "interpolated"):
+            names = getattr(self, what)
+            if names:
+                parts.append(f"{len(names)} {what} ({_some(names)})")
+        return "; ".join(parts)
+
+
+def _some(names: Iterable[str], n: int = 3) -> str:
+    names = list(names)
+    return ", ".join(names[:n]) + (" ..." if len(names) > n else "")
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+def read_weights(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
+    """Tensors of a local file by name; numbers with a fraction become float32, integers stay.
+
+    The kind of file is told from its first bytes, never from its name: safetensors, a torch file (new or old form) or
+    a TorchScript archive as OpenAI's.
+
+    Args:
+        path: the file.
+        key: entry of the file that holds the weights; None takes ``state_dict`` or ``model`` where there is one.
+
+    Raises:
+        DataError: no such file; a web page or a pointer in its place; damaged; without tensors or without ``key``;
+            with numbers that are not finite; or a pickle of anything but tensors and plain containers. Such a pickle
+            can run code when it is read, so it is not read.
+    """
+    path = Path(path)
+    state = _select(_open(path), path, key)
+    tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}
+    if not tensors:
+        raise DataError(f"{path}: holds no tensors, only {_some(map(str, state)) or 'nothing'}")
+    tensors = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    broken = [k for k, v in tensors.items() if not torch.isfinite(v).all()]
+    if broken:
+        raise DataError(f"{path}: {len(broken)} tensors hold numbers that are not finite ({_some(broken)})")
+    return tensors
+
+
+def _select(content: Any, path: Path, key: str | None) -> Mapping[str, Any]:
+    if not isinstance(content, Mapping):
+        raise DataError(f"{path}: holds a {type(content).__name__}, not weights by name")
+    if key is not None:
+        if not isinstance(content.get(key), Mapping):
+            raise DataError(
+                f"{path}: has no entry {key!r} with weights; there are {_some(map(str, content), 6)}"
+            )
+        return content[key]
+    for usual in ("state_dict", "model"):
+        if isinstance(content.get(usual), Mapping):
+            return content[usual]
+    return content
+
+
+def _open(path: Path) -> Any:
+    if not path.is_file():
+        raise DataError(f"{path}: no such weights file")
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.lstrip().startswith(b"<"):
+        raise DataError(f"{path}: is a web page, the answer to the download; fetch the file itself")
+    if start.startswith(b"version https://git-lfs"):
+        raise DataError(f"{path}: is a pointer of Git LFS, not the file; fetch it with `git lfs pull`")
+    if start.startswith(b"PK"):
+        return _open_zip(path)
+    if start[8:9] == b"{":
+        return _open_safetensors(path)
+    if start.startswith(_LEGACY_TORCH):
+        return _load_torch(path)
+    if start.startswith(b"\x80") or path.suffix in (".pkl", ".pickle"):
+        raise _refused(path, _globals(path.read_bytes()))
+    raise DataError(f"{path}: neither safetensors, nor a torch file, nor a TorchScript archive")
+
+
+def _open_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except Exception as error:  # SafetensorError is no subclass of anything narrower
+        raise _damaged(path, error) from error
+
+
+def _open_zip(path: Path) -> Any:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile as error:  # the table of contents stands at the end of the file
+        raise _damaged(path, error) from error
+    if any(name.endswith("/constants.pkl") for name in names):
+        return _load_torchscript(path)
+    return _load_torch(path)
+
+
+def _load_torchscript(path: Path) -> dict[str, Tensor]:
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # torch has deprecated the format of OpenAI's files, which will not change
+        try:
+            return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
+        except Exception as error:
+            raise _damaged(path, error) from error
+
+
+def _load_torch(path: Path) -> Any:
+    from pickle import UnpicklingError
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        names = _globals(_pickle_of(path))
+        raise (_refused(path, names) if names else _damaged(path, error)) from None
+    except Exception as error:  # a cut file fails in many ways: EOFError, OSError, RuntimeError, KeyError
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return DataError(f"{path}: is cut short or damaged ({reason}); fetch it again")
+
+
+def _refused(path: Path, names: list[str]) -> DataError:
+    message = (
+        f"{path}: refused, because reading this pickle can run code: it calls {_some(names) or 'on objects'}"
+    )
+    if any(name.startswith("numpy") for name in names):
+        return DataError(
+            f"{message}; if you trust its origin, convert the arrays once: d = pickle.load(open({path.name!r}, 'rb'), "
+            f"encoding='latin1'); torch.save({{k: torch.as_tensor(v) for k, v in d.items()}}, '{path.stem}.pth')"
+        )
+    return DataError(
+        f"{message}; if you trust its origin, save its tensors once: "
+        f"d = torch.load({path.name!r}, weights_only=False); torch.save(d['state_dict'], '{path.stem}-plain.pth')"
+    )
+
+
+def _pickle_of(path: Path) -> bytes:
+    if not zipfile.is_zipfile(path):
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        inside = next((n for n in archive.namelist() if n.endswith("data.pkl")), None)
+        return archive.read(inside) if inside else b""
+
+
+def _globals(content: bytes) -> list[str]:
+    """Names that a pickle would import, read without running it; those of tensors are left out."""
+    names: list[str] = []
+    texts: list[str] = ["?", "?"]
+    try:
+        for operation, argument, _ in pickletools.genops(content):
+            if operation.name in ("GLOBAL", "INST"):
+                names.append(str(argument).replace(" ", "."))
+            elif operation.name == "STACK_GLOBAL":
+                names.append(".".join(texts[-2:]))
+            elif isinstance(argument, str):
+                texts.append(argument)
+    except ValueError:  # cut short, or what follows the first pickle of an old torch file
+        pass
+    plain = ("torch._utils.", "torch.FloatStorage", "torch.HalfStorage", "torch.LongStorage", "collections.")
+    return list(dict.fromkeys(n for n in names if not n.startswith(plain)))
+
+
+# --- fitting -----------------------------------------------------------------------------------------------------
+
+
+def fit(
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    path: str | Path,
+    *,
+    architecture: str,
+    ignore: Iterable[str] = (),
+    unexpected: Literal["refuse", "list"] = "refuse",
+    positions: Mapping[str, tuple[int, int]] | None = None,
+) -> LoadReport:
+    """Copy the tensors of a file into a model, in place, and say what became of each.
+
+    A prefix of :data:`PREFIXES` is cut when every name of the file begins with it and none of the model's does.
+
+    Args:
+        model: filled in place; its values are untouched when the file is refused.
+        state: tensors by name, from :func:`read_weights`.
+        path: where they come from, for messages.
+        architecture: name of the model, for messages.
+        ignore: patterns (``"fc.*"``) of names that the file may hold and the model does not want.
+        unexpected: what to do with names that are neither the model's nor ignored.
+        positions: position embeddings that may be resized: name -> patch grid (rows, columns) of the model.
+
+    Raises:
+        DataError: the file lacks weights of the model, has others than expected, or has them in another shape.
+    """
+    wanted = model.state_dict()
+    state, prefix = cut_prefixes(state, wanted)
+    interpolated = []
+    for name, grid in (positions or {}).items():
+        if name in state and name in wanted and state[name].shape != wanted[name].shape:
+            resized = _resized(state[name], grid, wanted[name].shape)
+            if resized is not None:
+                state[name] = resized
+                interpolated.append(name)
+    rest = [k for k in state if k not in wanted]
+    ignored = tuple(k for k in rest if any(fnmatchcase(k, pattern) for pattern in ignore))
+    unknown = tuple(k for k in rest if k not in ignored)
+    lacking = [k for k in wanted if k not in state]
+    missing = tuple(k for k in lacking if fnmatchcase(k, _MAY_LACK))
+    _refuse(path, architecture, "lacks", [k for k in lacking if k not in missing], wanted, state)
+    other = [k for k, v in wanted.items() if k in state and state[k].shape != v.shape]
+    shapes = [f"{k} {tuple(state[k].shape)} instead of {tuple(wanted[k].shape)}" for k in other]
+    _refuse(path, architecture, "has other shapes for", shapes, wanted, state)
+    if unexpected == "refuse":
+        _refuse(path, architecture, "has unknown names beside the", unknown, wanted, state)
+    used = {k: state[k] for k in wanted if k in state}
+    model.load_state_dict(used, strict=False)
+    return LoadReport(
+        file=Path(path),
+        architecture=architecture,
+        loaded=len(used),
+        numbers=sum(v.numel() for v in used.values()),
+        prefix=prefix,
+        missing=missing,
+        unexpected=unknown,
+        ignored=ignored,
+        interpolated=tuple(interpolated),
+    )
+
+
+def _refuse(
+    path: str | Path,
+    architecture: str,
+    what: str,
+    names: Iterable[str],
+    wanted: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+) -> None:
+    names = list(names)
+    if names:
+        raise DataError(
+            f"{path}: {what} {len(names)} of {len(wanted)} weights of {architecture} ({_some(names)}); the file holds "
+            f"{len(state)} tensors ({_some(state)}): name the architecture that it was made for"
+        )
+
+
+def cut_prefixes(state: Mapping[str, Tensor], wanted: Iterable[str] = ()) -> tuple[dict[str, Tensor], str]:
+    """Cut what wrappers put before every name (:data:`PREFIXES`, several in a row too).
+
+    A prefix is cut only when all names begin with it, so nothing is renamed by half, and only when none of ``wanted``
+    does, because then it belongs to the model's names.
+
+    Example:
+        >>> cut_prefixes({"module.fc.bias": torch.zeros(2), "module.fc.weight": torch.zeros(2, 3)})[1]
+        'module.'
+    """
+    names, cut, wanted = dict(state), "", list(wanted)
+    while names:
+        found = [p for p in PREFIXES if all(k.startswith(p) for k in names)]
+        found = [p for p in found if not any(k.startswith(p) for k in wanted)]
+        if not found:
+            break
+        names = {k.removeprefix(found[0]): v for k, v in names.items()}
+        cut += found[0]
+    return names, cut
+
+
+def resize_positions(table: Tensor, grid: tuple[int, int], *, leading: int = 1) -> Tensor:
+    """Resize learned position embeddings to another patch grid, bicubic with antialiasing (as timm and open_clip do).
+
+    Args:
+        table: (..., leading + S * S, D), patches row by row after the leading rows (class token), which stay.
+        grid: rows and columns of patches that are wanted.
+
+    Returns:
+        (..., leading + rows * columns, D).
+
+    Raises:
+        ValueError: the number of patch rows in ``table`` is no square.
+
+    Example:
+        >>> resize_positions(torch.zeros(197, 768), (7, 7)).shape  # 224 pixels -> 112 pixels
+        torch.Size([50, 768])
+    """
+    first, patches = table[..., :leading, :], table[..., leading:, :]
+    side = math.isqrt(patches.shape[-2])
+    if side * side != patches.shape[-2] or side == 0:
+        raise ValueError(f"table {tuple(table.shape)}: {patches.shape[-2]} patch rows are no square grid")
+    flat = patches.reshape(-1, side, side, table.shape[-1]).permute(0, 3, 1, 2)  # (N, D, S, S)
+    flat = F.interpolate(flat, size=grid, mode="bicubic", antialias=True, align_corners=False)
+    patches = flat.permute(0, 2, 3, 1).reshape(*patches.shape[:-2], grid[0] * grid[1], table.shape[-1])
+    return torch.cat([first, patches], dim=-2)
+
+
+def _resized(table: Tensor, grid: tuple[int, int], shape: torch.Size) -> Tensor | None:
+    """The table in the wanted shape, or None where its width or its number of rows says that it is another model's."""
+    if table.dim() != len(shape) or table.shape[-1] != shape[-1]:
+        return None
+    try:
+        resized = resize_positions(table, grid)
+    except ValueError:
+        return None
+    return resized if resized.shape == shape else None
+
+
+# --- CLIP and FaRL -----------------------------------------------------------------------------------------------
+
+
+def load_clip(
+    name: str,
+    file: str | Path,
+    *,
+    image_size: int | None = None,
+    unexpected: Literal["refuse", "list"] = "refuse",
+) -> tuple[CLIP, LoadReport]:
+    """CLIP from a local file: OpenAI's archive, a state dict with OpenAI's names, or a file of open_clip.
+
+    Args:
+        name: ``"fbu-tiny"`` or an open_clip model name; ``-quickgelu`` for OpenAI's weights.
+        file: TorchScript archive (half precision is widened), torch file or safetensors. ``ViT-B-16``: 302 tensors,
+            149,620,737 numbers.
+        image_size: side of the input in pixels if not the model's; position embeddings are resized.
+        unexpected: whether names beside CLIP's are refused or listed in the report.
+
+    Returns:
+        The model, with ``encode_image`` (n, 3, S, S) -> (n, d) and ``encode_text`` (n, L) -> (n, d), and the report.
+
+    Raises:
+        DataError: unknown name, or a file that :func:`read_weights` or :func:`fit` refuses, or OpenAI's weights for a
+            model without the quick form of GELU, in which they run and score worse.
+    """
+    return _load(name, file, image_size, unexpected)
+
+
+def load_farl(
+    file: str | Path, *, name: str = "ViT-B-16-quickgelu", image_size: int | None = None
+) -> tuple[CLIP, LoadReport]:
+    """FaRL (Zheng et al., CVPR 2022): CLIP ViT-B/16 trained on faces, from a local file.
+
+    The files are made for ``load_state_dict(..., strict=False)`` on OpenAI's model (public code of
+    ``FacePerceiver/FaRL``), and their size leaves room for parts of the masked-image-modelling head. Names beside
+    CLIP's are therefore listed in the report, not refused; none of CLIP's 302 may be missing.
+
+    Args:
+        file: ``FaRL-Base-Patch16-LAIONFace20M-ep16.pth`` or ``-ep64.pth``.
+        name: open_clip model name with the quick form of GELU.
+        image_size: side of the input in pixels if not 224; position embeddings are resized.
+
+    Raises:
+        DataError: as :func:`load_clip`.
+    """
+    return _load(name, file, image_size, "list", quick_gelu=True)
+
+
+def _load(
+    name: str,
+    file: str | Path,
+    image_size: int | None,
+    unexpected: Literal["refuse", "list"],
+    quick_gelu: bool = False,
+) -> tuple[CLIP, LoadReport]:
+    state = read_weights(file)
+    model = _dual_encoder(name, image_size)
+    if quick_gelu or any(k.endswith(_OPENAI_NUMBERS) for k in state):
+        _need_quick_gelu(model, name, file)
+    grid = getattr(model.visual, "grid_size", None)  # CLIP's ResNets have none
+    report = fit(
+        model,
+        state,
+        file,
+        architecture=name,
+        ignore=_OPENAI_NUMBERS,
+        unexpected=unexpected,
+        positions={"visual.positional_embedding": (grid[0], grid[1])} if grid else None,
+    )
+    return model, report
+
+
+def _dual_encoder(name: str, image_size: int | None) -> CLIP:
+    if image_size is None:
+        return load_dual_encoder(name)
+    import open_clip
+
+    if name == TINY or name not in open_clip.list_models():
+        if name == TINY:
+            raise DataError(f"{TINY} has one input size, 64 pixels: leave out image_size={image_size}")
+        return load_dual_encoder(name)  # names the models that begin alike
+    return open_clip.create_model(name, load_weights=False, force_image_size=image_size)
+
+
+def _need_quick_gelu(model: CLIP, name: str, file: str | Path) -> None:
+    from open_clip.transformer import QuickGELU
+
+    if not any(isinstance(m, QuickGELU) for m in model.modules()):
+        raise DataError(
+            f"{file}: was trained with the quick form of GELU, which {name} has not; in {name} the weights would load "
+            f"and score worse: use {name}-quickgelu"
+        )
