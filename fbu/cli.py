@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ from fbu.config import use_data_root
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fbu.models.published import Published
     from fbu.recipes import Recipe
 
 app = typer.Typer(
@@ -190,6 +192,71 @@ def data_twin(
     from fbu import data
 
     console.print(str(data.export_twin(name, root, size=size, seed=seed)))
+
+
+@data_app.command("weights")
+def data_weights(
+    as_json: Annotated[bool, typer.Option("--json", help="every field, as JSON")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="open what is there and count what loads; exit 1 on a wrong file")
+    ] = False,
+    data_root: RootOption = None,
+) -> None:
+    """List the published weights that the profile `paper` starts from, and which of them are there."""
+    import json
+
+    from fbu import config
+    from fbu.models.published import published
+
+    use_data_root(data_root)
+    entries = published()
+    if as_json:
+        print(json.dumps([entry.row() for entry in entries], indent=2))
+    else:
+        show_weights(entries)
+        root = config.data_root()
+        console.print(
+            f"They belong in {root / 'weights' if root else '$FBU_DATA/weights; FBU_DATA is not set'}"
+        )
+    if check and not _check_weights():
+        raise typer.Exit(1)
+
+
+def show_weights(entries: Sequence[Published]) -> None:
+    """Print a paragraph on each file, then a table of what is there."""
+    for entry in entries:
+        console.print(f"[bold]{entry.file}[/bold]: {entry.title}", soft_wrap=True, highlight=False)
+        lines = [f"for {use.paper}: {use.part}" for use in entry.uses]
+        lines += [f"licence: {entry.licence}", f"from: {entry.origin}", f"if lost: {entry.substitute}"]
+        console.print("\n".join(f"  {line}" for line in lines), soft_wrap=True, highlight=False, markup=False)
+    table = RichTable("there", "papers")
+    table.add_column("file", overflow="fold", min_width=40)
+    for entry in entries:
+        there = "yes" if entry.present else "fetched" if entry.fetched else "no"
+        table.add_row(there, ", ".join(entry.papers), entry.file)
+    console.print(table)
+
+
+def _check_weights() -> bool:
+    from fbu.errors import DataError
+    from fbu.models.published import load_published, published
+
+    right = True
+    for entry in published():
+        if not entry.present:
+            continue
+        try:
+            report = load_published(entry.name)[1]
+        except (DataError, ImportError) as error:
+            right = False
+            typer.echo(f"wrong: {error}", err=True)
+            continue
+        full = (report.loaded, report.numbers) == (entry.tensors, entry.numbers)
+        right = right and full
+        typer.echo(
+            f"{'right' if full else f'not the {entry.numbers:,} numbers of the table'}: {report}", err=True
+        )
+    return right
 
 
 @app.command()
