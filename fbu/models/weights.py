@@ -8,6 +8,7 @@ The loaders of this module are for CLIP and FaRL; :mod:`fbu.models.visual` has t
 
 from __future__ import annotations
 
+import logging
 import math
 import pickletools
 import warnings
@@ -448,15 +449,21 @@ def _load(
 
 
 def _dual_encoder(name: str, image_size: int | None) -> CLIP:
-    if image_size is None:
-        return load_dual_encoder(name)
     import open_clip
 
-    if name == TINY or name not in open_clip.list_models():
+    def keep(record: logging.LogRecord) -> bool:
+        return "initialized randomly" not in record.getMessage()  # true for a moment, and alarming
+
+    root = logging.getLogger()
+    root.addFilter(keep)
+    try:
+        if image_size is None or (name != TINY and name not in open_clip.list_models()):
+            return load_dual_encoder(name)  # of an unknown name it says which begin alike
         if name == TINY:
             raise DataError(f"{TINY} has one input size, 64 pixels: leave out image_size={image_size}")
-        return load_dual_encoder(name)  # names the models that begin alike
-    return open_clip.create_model(name, load_weights=False, force_image_size=image_size)
+        return open_clip.create_model(name, load_weights=False, force_image_size=image_size)
+    finally:
+        root.removeFilter(keep)
 
 
 def _need_quick_gelu(model: CLIP, name: str, file: str | Path) -> None:

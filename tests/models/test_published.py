@@ -140,6 +140,15 @@ def test_malformed_table_is_named(monkeypatch, tmp_path):
         published()
 
 
+def test_page_lists_every_file_with_its_counts():
+    page = (Path(__file__).parents[2] / "book" / "weights.md").read_text()
+    rows = {row.split("`")[1]: row for row in page.splitlines() if row.startswith("| `")}
+    assert set(rows) >= {entry.file for entry in published()}
+    for entry in published():
+        counts = f"{entry.numbers:,} numbers"
+        assert counts in rows[entry.file] or rows[entry.file].endswith("| the same |")
+
+
 def test_command_lists_files(resnet_file):
     result = runner.invoke(cli.app, ["data", "weights"])
     assert result.exit_code == 0, result.output
@@ -152,7 +161,9 @@ def test_command_lists_files(resnet_file):
 
 
 def test_command_as_json(tmp_path, monkeypatch):
-    monkeypatch.setenv("FBU_DATA", "elsewhere")  # --data-root replaces it; the end of the test takes both back
+    monkeypatch.setenv(
+        "FBU_DATA", "elsewhere"
+    )  # --data-root replaces it; the end of the test takes both back
     (tmp_path / "weights" / "align-base").mkdir(parents=True)
     result = runner.invoke(cli.app, ["data", "weights", "--json", "--data-root", str(tmp_path)])
     rows = {row["name"]: row for row in json.loads(result.output)}
