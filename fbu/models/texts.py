@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from fbu.errors import DataError
-from fbu.models.weights import LoadReport, fit, read_weights
+from fbu.models.reading import read_weights
+from fbu.models.weights import LoadReport, fit
 
 Kind = Literal["ALIGN", "BLIP"]
 

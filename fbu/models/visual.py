@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from fbu.errors import DataError
-from fbu.models.weights import LoadReport, cut_prefixes, fit, read_weights
+from fbu.models.reading import read_weights
+from fbu.models.weights import LoadReport, cut_prefixes, fit
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
 
@@ -34,7 +35,7 @@ def load_resnet(file: str | Path, name: str = "resnet18") -> tuple[nn.Module, Lo
         Model with (n, 3, S, S) -> (n, 512), or 2,048 from ``resnet50`` on, and the report.
 
     Raises:
-        DataError: unknown name, or a file that :func:`~fbu.models.weights.read_weights` or
+        DataError: unknown name, or a file that :func:`~fbu.models.reading.read_weights` or
             :func:`~fbu.models.weights.fit` refuses.
     """
     if name not in RESNETS:
@@ -99,7 +100,7 @@ def load_swin(file: str | Path, *, drop_path: float = 0.1) -> tuple[FaceSwin, Lo
         drop_path: see :class:`FaceSwin`.
 
     Raises:
-        DataError: the file is refused (:func:`~fbu.models.weights.read_weights`, :func:`~fbu.models.weights.fit`), or
+        DataError: the file is refused (:func:`~fbu.models.reading.read_weights`, :func:`~fbu.models.weights.fit`), or
             one of the tables differs, which would mean other windows than this model's.
     """
     state = read_weights(file, "state_dict_backbone")
@@ -147,7 +148,7 @@ def load_vit(
         Model with (n, 3, S, S) -> (n, d), the normalised class token (or what the named model pools), and the report.
 
     Raises:
-        DataError: unknown name, or a file that :func:`~fbu.models.weights.read_weights` or
+        DataError: unknown name, or a file that :func:`~fbu.models.reading.read_weights` or
             :func:`~fbu.models.weights.fit` refuses.
     """
     import timm

@@ -15,13 +15,13 @@ from torch import nn
 
 from fbu.errors import DataError
 from fbu.models import load_dual_encoder
+from fbu.models.reading import read_weights
 from fbu.models.weights import (
     LoadReport,
     cut_prefixes,
     fit,
     load_clip,
     load_farl,
-    read_weights,
     resize_positions,
 )
 
@@ -151,13 +151,13 @@ class Writes:
         return (open, (self.path, "w"))
 
 
-@pytest.mark.parametrize("protocol", [0, 2, 4, None])
+@pytest.mark.parametrize("protocol", [0, 2, 4, "torch", "old torch"])
 @pytest.mark.parametrize("name", ["evil.pth", "evil.pkl"])
 def test_arbitrary_pickle_does_not_run(tmp_path, protocol, name):
     file, written = tmp_path / name, tmp_path / "written"
     content = {"state_dict": {"w": torch.ones(2), "x": Writes(written)}}
-    if protocol is None:
-        torch.save(content, file)
+    if isinstance(protocol, str):
+        torch.save(content, file, _use_new_zipfile_serialization=protocol == "torch")
     else:
         file.write_bytes(pickle.dumps(content, protocol))
     plain = protocol == 0 and name == "evil.pth"  # text that does not look like a pickle
