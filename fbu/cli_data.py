@@ -1,8 +1,8 @@
-"""Command line for datasets: ``fbu data list``, ``twin``, ``check``, ``preview``, ``fetch``, ``croissant``."""
+"""Command line for datasets: ``fbu data list``, ``twin``, ``check``, ``preview``, ``fetch``, ``croissant`` ..."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -12,9 +12,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from fbu.config import use_data_root
 
 if TYPE_CHECKING:
     from fbu.data.doctor import Report
+    from fbu.models.published import Published
 
 data_app = typer.Typer(no_args_is_help=True, help="Datasets.")
 console = Console(soft_wrap=True, highlight=False)
@@ -166,6 +170,73 @@ def data_croissant(
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")
     console.print(escape(str(out)))
+
+
+@data_app.command("weights")
+def data_weights(
+    as_json: Annotated[bool, typer.Option("--json", help="every field, as JSON")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="open what is there and count what loads; exit 1 on a wrong file")
+    ] = False,
+    data_root: Annotated[
+        Path | None, typer.Option(help="folder of your datasets; default: $FBU_DATA")
+    ] = None,
+) -> None:
+    """List the published weights that the profile `paper` starts from, and which of them are there."""
+    import json
+
+    from fbu import config
+    from fbu.models.published import published
+
+    use_data_root(data_root)
+    entries = published()
+    if as_json:
+        print(json.dumps([entry.row() for entry in entries], indent=2))
+    else:
+        show_weights(entries)
+        root = config.data_root()
+        console.print(
+            f"They belong in {root / 'weights' if root else '$FBU_DATA/weights; FBU_DATA is not set'}"
+        )
+    if check and not _check_weights():
+        raise typer.Exit(1)
+
+
+def show_weights(entries: Sequence[Published]) -> None:
+    """Print a paragraph on each file, then a table of what is there."""
+    for entry in entries:
+        console.print(f"[bold]{entry.file}[/bold]: {entry.title}", soft_wrap=True, highlight=False)
+        lines = [f"for {use.paper}: {use.part}" for use in entry.uses]
+        lines += [f"licence: {entry.licence}", f"from: {entry.origin}", f"if lost: {entry.substitute}"]
+        console.print("\n".join(f"  {line}" for line in lines), soft_wrap=True, highlight=False, markup=False)
+    table = Table("there", "papers")
+    table.add_column("file", overflow="fold", min_width=40)
+    for entry in entries:
+        there = "yes" if entry.present else "fetched" if entry.fetched else "no"
+        table.add_row(there, ", ".join(entry.papers), entry.file)
+    console.print(table)
+
+
+def _check_weights() -> bool:
+    from fbu.errors import DataError
+    from fbu.models.published import load_published, published
+
+    right = True
+    for entry in published():
+        if not entry.present:
+            continue
+        try:
+            report = load_published(entry.name)[1]
+        except (DataError, ImportError) as error:
+            right = False
+            typer.echo(f"wrong: {error}", err=True)
+            continue
+        full = (report.loaded, report.numbers) == (entry.tensors, entry.numbers)
+        right = right and full
+        typer.echo(
+            f"{'right' if full else f'not the {entry.numbers:,} numbers of the table'}: {report}", err=True
+        )
+    return right
 
 
 def _source(given: str | None) -> str:
