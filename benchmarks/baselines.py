@@ -117,7 +117,9 @@ def image_loader(
     )
 
 
-def relevance_by_layer(model: nn.Module, images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
+def relevance_by_layer(
+    model: nn.Module, images: Tensor, texts: Tensor, start_layer: int = 0
+) -> tuple[Tensor, Tensor]:
     """Chefer et al. 2021 on an open_clip CLIP, as it is usually written.
 
     Every layer's attention map is kept, each gets a backward pass of its own, and whole N x N matrices are multiplied.
@@ -136,8 +138,8 @@ def relevance_by_layer(model: nn.Module, images: Tensor, texts: Tensor) -> tuple
     logits = model.logit_scale.exp() * F.cosine_similarity(z_image, z_text)
     relevance = []
     for kept in maps:
-        product = torch.eye(kept[0].shape[-1]).expand(len(texts), -1, -1)
-        for attention in kept:
+        product = torch.eye(kept[0].shape[-1], dtype=logits.dtype).expand(len(texts), -1, -1)
+        for attention in kept[start_layer % len(kept) :]:
             (gradient,) = torch.autograd.grad(logits.sum(), attention, retain_graph=True)
             step = (gradient * attention.detach()).clamp(min=0).mean(1)
             product = product + step @ product

@@ -28,6 +28,7 @@ beside = Console(stderr=True)
 _SHOWN = 10
 
 RootOption = Annotated[Path | None, typer.Option(help="folder that holds NAME/; default: $FBU_DATA")]
+DataRootOption = Annotated[Path | None, typer.Option(help="folder of your datasets; default: $FBU_DATA")]
 SourceOption = Annotated[str | None, typer.Option(help="twin, open or real")]
 SizeOption = Annotated[str, typer.Option(help="of a twin: quick, demo or full")]
 SeedOption = Annotated[int, typer.Option(help="of a twin")]
@@ -178,9 +179,7 @@ def data_weights(
     check: Annotated[
         bool, typer.Option("--check", help="open what is there and count what loads; exit 1 on a wrong file")
     ] = False,
-    data_root: Annotated[
-        Path | None, typer.Option(help="folder of your datasets; default: $FBU_DATA")
-    ] = None,
+    data_root: DataRootOption = None,
 ) -> None:
     """List the published weights that the profile `paper` starts from, and which of them are there."""
     import json
@@ -193,7 +192,7 @@ def data_weights(
     if as_json:
         print(json.dumps([entry.row() for entry in entries], indent=2))
     else:
-        show_weights(entries)
+        _show_weights(entries)
         root = config.data_root()
         console.print(
             f"They belong in {root / 'weights' if root else '$FBU_DATA/weights; FBU_DATA is not set'}"
@@ -202,7 +201,7 @@ def data_weights(
         raise typer.Exit(1)
 
 
-def show_weights(entries: Sequence[Published]) -> None:
+def _show_weights(entries: Sequence[Published]) -> None:
     """Print a paragraph on each file, then a table of what is there."""
     for entry in entries:
         console.print(f"[bold]{entry.file}[/bold]: {entry.title}", soft_wrap=True, highlight=False)

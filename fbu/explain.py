@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -141,7 +141,7 @@ class _Recorder:
 
     attention: nn.MultiheadAttention
     plain: bool  # attention in elementary steps, whose gradient can be batched
-    kept: list[_Kept] = field(default_factory=list)
+    kept: list[_Kept]  # of the whole tower, in order
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor, **given: Any) -> tuple[Tensor, None]:
         """As ``MultiheadAttention.forward`` with ``batch_first`` and one input for all three."""
@@ -168,26 +168,22 @@ def _recording(
     modes = [(m, m.training) for m in model.modules()]
     # Recomputation would run the recorders a second time.
     saving = [m for m in model.modules() if getattr(m, "grad_checkpointing", False)]
-    recorders = [[_Recorder(layer, p) for layer in tower] for tower, p in zip(towers, plain, strict=True)]
-    kept: list[list[_Kept]] = []
+    kept: list[list[_Kept]] = [[] for _ in towers]
     try:
         for parameter in learned:
             parameter.requires_grad_(False)
         model.eval()
         for module in saving:
             setattr(module, "grad_checkpointing", False)  # noqa: B010 - not declared by every module
-        for tower in recorders:
-            records: list[_Kept] = []
-            kept.append(records)
-            for recorder in tower:
-                recorder.kept = records
-                recorder.attention.forward = recorder  # type: ignore[method-assign,assignment]
+        for tower, elementary, into in zip(towers, plain, kept, strict=True):
+            for layer in tower:
+                layer.forward = _Recorder(layer, elementary, into)  # type: ignore[method-assign,assignment]
         with torch.enable_grad():
             yield kept
     finally:
-        for tower in recorders:
-            for recorder in tower:
-                recorder.attention.__dict__.pop("forward", None)
+        for tower in towers:
+            for layer in tower:
+                layer.__dict__.pop("forward", None)
         for module in saving:
             setattr(module, "grad_checkpointing", True)  # noqa: B010
         for module, mode in modes:

@@ -1,11 +1,11 @@
-"""Relevance against a slow transcription of the paper's formula, and that the model comes back as it was."""
+"""Relevance against the benchmark's slow transcription of the paper's formula; the model comes back as it was."""
 
 import copy
 
 import pytest
 import torch
-import torch.nn.functional as F
 
+from benchmarks import baselines
 from fbu.explain import relevance
 from fbu.models import load_dual_encoder
 
@@ -36,52 +36,15 @@ def model() -> torch.nn.Module:
     return model.eval()
 
 
-def slow_relevance(model, image, text, start_layer=0):
-    """One pair: whole attention maps, one gradient each, whole products of matrices (Chefer et al. 2021)."""
-    maps = {"image": [], "text": []}
-    model = copy.deepcopy(model)
-
-    def attend(layer, into):
-        def forward(x, _k, _v, attn_mask=None, **_):
-            packed = F.linear(x, layer.in_proj_weight, layer.in_proj_bias)
-            q, k, v = (
-                y.unflatten(-1, (layer.num_heads, -1)).transpose(1, 2) for y in packed.chunk(3, dim=-1)
-            )
-            scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
-            attention = (scores if attn_mask is None else scores + attn_mask).softmax(-1)
-            into.append(attention)
-            return layer.out_proj((attention @ v).transpose(1, 2).flatten(2)), None
-
-        return forward
-
-    for block in model.visual.transformer.resblocks:
-        block.attn.forward = attend(block.attn, maps["image"])
-    for block in model.transformer.resblocks:
-        block.attn.forward = attend(block.attn, maps["text"])
-    with torch.enable_grad():
-        z_image, z_text = model.encode_image(image[None]), model.encode_text(text[None])
-        logit = model.logit_scale.exp() * F.cosine_similarity(z_image, z_text)
-        product = {}
-        for name, found in maps.items():
-            start = start_layer % len(found)
-            product[name] = torch.eye(found[0].shape[-1], dtype=torch.float64)
-            for attention in found[start:]:
-                (gradient,) = torch.autograd.grad(logit.sum(), attention, retain_graph=True)
-                step = (gradient * attention).clamp(min=0)[0].mean(0).detach()
-                product[name] = product[name] + step @ product[name]
-    grid = model.visual.grid_size
-    return product["image"][0, 1:].view(grid), product["text"][text.argmax()]
-
-
 @pytest.mark.parametrize("start_layer", [0, 1, -1])
 def test_equals_the_formula(model, start_layer):
     images, texts = pictures(3), tokens(5, 12, 30)
     maps, rows = relevance(model, images, texts, start_layer)
     assert maps.shape == (3, 4, 4) and rows.shape == (3, CONTEXT)
     for i in range(3):
-        image, text = slow_relevance(model, images[i], texts[i], start_layer)
-        torch.testing.assert_close(maps[i].double(), image, rtol=1e-4, atol=1e-9)
-        torch.testing.assert_close(rows[i].double(), text, rtol=1e-4, atol=1e-9)
+        slow = baselines.relevance_by_layer(model, images[i : i + 1], texts[i : i + 1], start_layer)
+        torch.testing.assert_close(maps[i].double(), slow[0][0], rtol=1e-4, atol=1e-9)
+        torch.testing.assert_close(rows[i].double(), slow[1][0], rtol=1e-4, atol=1e-9)
 
 
 def test_several_texts_on_one_picture_are_the_pairs(model):

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from fbu.data import layouts, splits
-from fbu.data.checks import Copy, Problem, Row, counted, examiner, some
+from fbu.data.checks import Copy, Problem, Row, examiner
 from fbu.data.checks.pictures import Progress, check_pictures
 from fbu.data.layouts.files import TRUTH
 from fbu.data.manifest import Manifest, load_manifest
 from fbu.data.twins import STAMP, twin_fingerprint
 from fbu.errors import DataError
 from fbu.resources import resource
+from fbu.wording import counted, some
 
 #: Copies up to this many pictures are decoded completely unless something else is asked for.
 SMALL = 20_000

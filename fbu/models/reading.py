@@ -6,7 +6,7 @@ import io
 import pickletools
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from fbu.errors import DataError
+from fbu.wording import some
 
 _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # first bytes of torch files before version 1.6
 
@@ -169,9 +170,3 @@ def _globals(content: bytes) -> list[str]:
         pass
     plain = ("torch._utils.", "torch.FloatStorage", "torch.HalfStorage", "torch.LongStorage", "collections.")
     return list(dict.fromkeys(n for n in names if not n.startswith(plain)))
-
-
-def some(names: Iterable[str], n: int = 3) -> str:
-    """The first names, and dots if there are more."""
-    names = list(names)
-    return ", ".join(names[:n]) + (" ..." if len(names) > n else "")

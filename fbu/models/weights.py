@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from fbu.errors import DataError
 from fbu.models.encoders import TINY, load_dual_encoder
-from fbu.models.reading import read_weights, some
+from fbu.models.reading import read_weights
+from fbu.wording import some
 
 if TYPE_CHECKING:
     from open_clip.model import CLIP

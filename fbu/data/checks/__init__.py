@@ -16,7 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal, NamedTuple
 
+from fbu.data.layouts.files import optional_folder
 from fbu.data.manifest import Manifest
+from fbu.wording import counted, some
 
 __all__ = ["Copy", "Problem", "Row", "Severity", "examiner"]
 
@@ -25,7 +27,6 @@ Severity = Literal["error", "warning"]
 
 # Written by the twins and by operating systems; nobody needs to be told.
 _ALWAYS_KNOWN = {"__MACOSX", "__pycache__"}
-_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -112,18 +113,16 @@ class Copy:
     def folder(self, role: str, parent: Path | None = None) -> Path | None:
         """First accepted folder of a role; None, and an error, when there is none."""
         base = self.root if parent is None else parent
-        accepted = self.manifest.tree.folders[role]
-        present = [base / name for name in accepted if (base / name).is_dir()]
-        if not present:
+        found = optional_folder(base, self.manifest, role)
+        if found is None:
             self.error(
                 "missing folder",
                 base,
                 None,
-                f"folder {' or '.join(accepted)} ({role}) is missing",
+                f"folder {' or '.join(self.manifest.tree.folders[role])} ({role}) is missing",
                 f"{self.manifest.title} lies as in `tree` of its manifest: put the folder back",
             )
-            return None
-        return present[0]
+        return found
 
     def unlisted(self, folder: Path, names: Collection[str]) -> None:
         """Warn once about pictures of a folder that no label row names."""
@@ -163,22 +162,3 @@ def examiner(name: str) -> ModuleType | None:
         return None
     module = importlib.import_module(f"{__name__}.{name}")
     return module if hasattr(module, "examine") else None
-
-
-def some(names: Collection[str]) -> str:
-    """The first few of some names.
-
-    >>> some(["a", "b"]), some(["a", "b", "c", "d"])
-    ('a, b', 'a, b, c ...')
-    """
-    listed = list(names)
-    return ", ".join(listed[:_NAMED]) + (" ..." if len(listed) > _NAMED else "")
-
-
-def counted(n: int, one: str, more: str) -> str:
-    """A number with its noun.
-
-    >>> counted(1, "row", "rows"), counted(1200, "row", "rows")
-    ('1 row', '1,200 rows')
-    """
-    return f"{n:,} {one if n == 1 else more}"

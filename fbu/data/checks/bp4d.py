@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fbu.data.checks import Copy, Row, counted, some
+from fbu.data.checks import Copy, Row
 from fbu.data.checks.text import fields_of, has_width, whole
+from fbu.data.layouts.files import optional_folder
 from fbu.data.manifest import Coding
+from fbu.wording import counted, some
 
 _SEQUENCE = re.compile(r"([FM]\d{3})_(T\d{1,2})\.csv")
 _SUBJECT = re.compile(r"[FM]\d{3}")
@@ -180,10 +182,10 @@ def _match(copy: Copy, frames: _Frames, subject: str, task: str, path: Path, ima
 
 
 def _intensities(copy: Copy, occurrence: Path, found: dict[tuple[str, str], _Frames]) -> None:
-    names = copy.manifest.tree.folders["intensity"]
-    folder = next((copy.root / name for name in names if (copy.root / name).is_dir()), None)
+    folder = optional_folder(copy.root, copy.manifest, "intensity")
     if folder is None:
-        what = f"there is no folder {' or '.join(names)}, so no intensities are read"
+        names = " or ".join(copy.manifest.tree.folders["intensity"])
+        what = f"there is no folder {names}, so no intensities are read"
         copy.warning("no intensities", copy.root, None, what, "needed only for what uses intensities")
         return
     units = {f"AU{unit:02d}": unit for unit in copy.manifest.intensity_aus}

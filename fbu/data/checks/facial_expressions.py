@@ -6,11 +6,12 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from fbu.data.checks import Copy, Row, counted
+from fbu.data.checks import Copy, Row
 from fbu.data.checks.text import table_of
 from fbu.data.layouts.facial_expressions import LEGEND, subject_of
 from fbu.data.layouts.files import inside
 from fbu.errors import DataError
+from fbu.wording import counted
 
 
 def examine(copy: Copy) -> None:

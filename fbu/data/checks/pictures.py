@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
-from fbu.data.checks import Copy, Problem, Row, some
+from fbu.data.checks import Copy, Problem, Row
 from fbu.data.decoding import UNREADABLE
+from fbu.wording import some
 
 Progress = Callable[[int, int], None]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 
-from fbu.data.checks import Copy, Row, some
+from fbu.data.checks import Copy, Row
 from fbu.data.checks.text import text_lines
 from fbu.data.layouts.rafdb import LIST
+from fbu.wording import some
 
 _NAME = re.compile(r"(train|test)_\d+\.jpg")
 _SUFFIXES = {"aligned": "_aligned.jpg", "original": ".jpg"}
