@@ -35,6 +35,7 @@ class DataSpec(_Frozen):
     protocol: str | None = Field(None, description="protocol variant of the manifest")
     seed: int = Field(0, description="seed of the twin's population")
     image_size: int = Field(64, ge=8, description="side of the square pictures, pixels")
+    preset: str | None = Field(None, description="alignment; default: the protocol's, then the manifest's")
 
 
 class EncoderSpec(_Frozen):

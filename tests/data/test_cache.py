@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ from PIL import Image
 
 from fbu.config import home
 from fbu.data import cache
-from fbu.data.decoding import decode
+from fbu.data.decoding import decode, fit
+from fbu.data.media.videos import Clips
 from fbu.errors import DataError
 
 COLOURS = [(200, 10, 10), (10, 200, 10), (10, 10, 200), (120, 120, 10), (10, 120, 120)]
@@ -41,7 +43,7 @@ def test_decoded_once(copy: tuple[Path, pd.DataFrame], monkeypatch: pytest.Monke
     def never(*args: object) -> np.ndarray:
         raise AssertionError("decoded twice")
 
-    monkeypatch.setattr(cache, "decode", never)
+    monkeypatch.setattr(cache, "fit", never)
     np.testing.assert_array_equal(cache.decoded(*copy, image_size=8).images, first.images)
     with pytest.raises(AssertionError):
         cache.decoded(*copy, image_size=9)
@@ -50,11 +52,11 @@ def test_decoded_once(copy: tuple[Path, pd.DataFrame], monkeypatch: pytest.Monke
 def test_two_askers_decode_once(copy: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
-    def counted(path: Path, *args: object) -> np.ndarray:
-        seen.append(path.name)
-        return decode(path, 8)
+    def counted(image: Image.Image, *args: Any) -> np.ndarray:
+        seen.append(Path(str(getattr(image, "filename", ""))).name)
+        return fit(image, *args)
 
-    monkeypatch.setattr(cache, "decode", counted)
+    monkeypatch.setattr(cache, "fit", counted)
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: cache.decoded(*copy, image_size=8), range(4)))
     assert sorted(seen) == [f"{i}.png" for i in range(5)]
@@ -64,11 +66,21 @@ def test_two_askers_decode_once(copy: tuple[Path, pd.DataFrame], monkeypatch: py
 def test_key_follows_content_not_place_or_time(tmp_path: Path, picture: Callable[..., None]) -> None:
     for name, colour in (("a", (1, 2, 3)), ("b", (1, 2, 3)), ("c", (1, 2, 4))):
         picture(tmp_path / name / "x.png", colour)
-    key = {n: cache.key_of(tmp_path / n, ["x.png"], 8, "none", 1) for n in "abc"}
+    key = {n: cache.key_of(tmp_path / n, ["x.png"], cache.How(8)) for n in "abc"}
     assert (tmp_path / "a/x.png").stat().st_size == (tmp_path / "c/x.png").stat().st_size
     assert key["a"] == key["b"] != key["c"]
-    others = [(16, "none", 1), (8, "centre", 1), (8, "none", 2)]
-    assert len({cache.key_of(tmp_path / "a", ["x.png"], *o) for o in others} | {key["a"]}) == 4
+    points = np.zeros((1, 5, 2))
+    others = [
+        cache.How(16),
+        cache.How(8, "centre"),
+        cache.How(8, version=2),
+        cache.How(8, media=Clips(64)),
+        cache.How(8, media=Clips(32)),
+        cache.How(8, store="jpeg"),
+        cache.How(8, "five_points", points=points),
+        cache.How(8, "five_points", points=points + 1),
+    ]
+    assert len({cache.key_of(tmp_path / "a", ["x.png"], how) for how in others} | {key["a"]}) == 9
 
 
 def test_unreadable_pictures_are_named_and_counted(copy: tuple[Path, pd.DataFrame]) -> None:
@@ -104,19 +116,19 @@ def test_truncated_jpeg_is_unreadable(tmp_path: Path) -> None:
 def test_interrupted_writing_leaves_nothing(
     copy: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(path: Path, *args: object) -> np.ndarray:
-        if path.name == "3.png":
+    def stop(image: Image.Image, *args: Any) -> np.ndarray:
+        if str(getattr(image, "filename", "")).endswith("3.png"):
             raise KeyboardInterrupt
-        return decode(path, 8)
+        return fit(image, *args)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(cache, "decode", stop)
+        patch.setattr(cache, "fit", stop)
         cache.decoded(*copy, image_size=8)
     assert folders() == []
 
 
 def test_leftovers_of_a_killed_process_are_removed(copy: tuple[Path, pd.DataFrame]) -> None:
-    key = cache.key_of(copy[0], list(copy[1]["path"]), 8, "none", 1)
+    key = cache.key_of(copy[0], list(copy[1]["path"]), cache.How(8))
     (home() / "cache" / f".{key}.dead").mkdir(parents=True)
     cache.decoded(*copy, image_size=8)
     assert folders() == [key]
@@ -169,7 +181,7 @@ def test_large_jpeg_is_close_to_a_full_decode(tmp_path: Path) -> None:
 
 
 def test_unknown_preset_and_size(copy: tuple[Path, pd.DataFrame]) -> None:
-    with pytest.raises(DataError, match="unknown alignment preset 'mtcnn': known are none, centre"):
-        cache.decoded(*copy, image_size=8, preset="mtcnn")
+    with pytest.raises(DataError, match="unknown alignment preset 'square': known are none, centre"):
+        cache.decoded(*copy, image_size=8, preset="square")
     with pytest.raises(DataError, match="image_size is 0"):
         cache.decoded(*copy, image_size=0)
