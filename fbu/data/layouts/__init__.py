@@ -28,6 +28,9 @@ from fbu.data.manifest import Manifest
 from fbu.data.media import PICTURES, Media
 from fbu.errors import DataError
 
+#: Columns that say where in its file a row's picture is: line of a table, frame of a video (from 0).
+PLACES = ("line", "frame_at")
+
 
 def layout(name: str) -> ModuleType:
     """Module that reads and writes a dataset.
@@ -88,11 +91,14 @@ def read(root: Path, manifest: Manifest) -> pd.DataFrame:
 
 def _with_truth(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Add the truth about each row's picture (which an offset may move away from the row's label)."""
-    table(path, ["sample", "path"])  # names the line of a malformed row
+    # Where many rows share a file, its line or frame tells them apart.
+    place = ["path", *(column for column in PLACES if column in frame)]
+    table(path, ["sample", *place])  # names the line of a malformed row
     text = dict.fromkeys(["sample", "subject", "activity", "occluder"], str)
-    truth = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=["nan"]).set_index("path")
-    missing = ~frame["path"].isin(truth.index)
+    truth = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=["nan"]).set_index(place)
+    missing = ~pd.MultiIndex.from_frame(frame[place]).isin(pd.MultiIndex.from_frame(truth.index.to_frame()))
     if missing.any() or truth.index.has_duplicates:
-        what = f"no row for {frame['path'][missing].iloc[0]!r}" if missing.any() else "a picture twice"
+        first = ":".join(map(str, frame.loc[missing.argmax(), place])) if missing.any() else ""
+        what = f"no row for {first!r}" if first else "a picture twice"
         raise DataError(f"{path} has {what}: write the twin again")
-    return frame.join(truth.add_prefix("true_"), on="path")
+    return frame.join(truth.add_prefix("true_"), on=place)
