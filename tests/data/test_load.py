@@ -38,7 +38,7 @@ def _small_worlds(monkeypatch: pytest.MonkeyPatch, faces: Callable, sequences: C
         if name == "rafdb":
             labels = data.load_manifest(name).labels
             world = faces(name, [(s, labels[(i + seed) % 7]) for i, s in enumerate(SAMPLES)])
-        elif name == "bp4d":
+        elif name in ("bp4d", "bp4dplus"):
             world = sequences([(s, t, (3, 4, 9)) for s in SUBJECTS for t in ("T1", "T8")], seed)
         else:
             world = faces(name, PEOPLE)
@@ -48,7 +48,7 @@ def _small_worlds(monkeypatch: pytest.MonkeyPatch, faces: Callable, sequences: C
     monkeypatch.setattr(twins, "_world", small)
 
 
-@pytest.mark.parametrize("name", ["rafdb", "bp4d", "facial_expressions"])
+@pytest.mark.parametrize("name", ["rafdb", "bp4d", "bp4dplus", "facial_expressions"])
 def test_twin_read_as_real_is_the_same(name: str, tmp_path: Path) -> None:
     data.export_twin(name, tmp_path)
     for split in ("train", "val", "test"):
@@ -61,7 +61,7 @@ def test_twin_read_as_real_is_the_same(name: str, tmp_path: Path) -> None:
         assert (own.source, real.source) == ("twin", "real")
 
 
-@pytest.mark.parametrize("name", ["rafdb", "bp4d", "facial_expressions"])
+@pytest.mark.parametrize("name", ["rafdb", "bp4d", "bp4dplus", "facial_expressions"])
 def test_shape_of_what_is_loaded(name: str) -> None:
     parts = {split: data.load(name, split) for split in ("train", "val", "test")}
     people = [set(part.records["subject"]) for part in parts.values()]

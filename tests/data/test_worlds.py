@@ -114,8 +114,8 @@ def test_rafdb_shows_some_faces_mildly(rafdb):
 
 
 def test_no_two_sets_share_a_person():
-    ranges = sorted(p.first_identity for p in map(worlds.population_of, worlds.names()))
-    assert min(np.diff([*ranges, 5_000_000])) >= 1_000_000
+    firsts = [worlds.population_of(name).first_identity for name in worlds.names()]
+    assert min(np.diff(sorted([*firsts, 5_000_000]))) >= 1_000_000
     people = []
     for name in worlds.names():
         people.append(worlds.make(name, "quick").scenes.identity.unique(dim=0))
@@ -151,9 +151,27 @@ def test_pressed_lips_never_part():
 
 def test_patterns_use_known_units_and_fit_the_tasks():
     assert {u for p in patterns.PATTERNS.values() for u in p} <= set(AUS)
-    tasks = worlds.population_of("bp4d").tasks
-    assert list(tasks) == [a.task for a in labels.ACTIVITIES["bp4d"]]
-    assert set(tasks.values()) <= set(patterns.NAMES)
+    for name in ("bp4d", "bp4dplus"):
+        tasks = worlds.population_of(name).tasks
+        assert list(tasks) == [a.task for a in labels.ACTIVITIES[name]]
+        assert set(tasks.values()) <= set(patterns.NAMES)
+
+
+@pytest.mark.parametrize(("size", "people", "frames"), [("quick", 35, 5), ("demo", 140, 7)])
+def test_bp4dplus_has_every_task_of_its_people(size, people, frames):
+    world = worlds.make("bp4dplus", size)
+    counts = world.records.groupby(["subject", "activity"]).size()
+    assert len(counts) == people * 10 and set(counts) == {frames}
+    assert world.records["sample"].is_unique and len(world.scenes) == len(world)
+    sexes = world.records.groupby("subject")["sex"].unique()
+    assert all(list(s) == [{"F": "female", "M": "male"}[name[0]]] for name, s in sexes.items())
+
+
+def test_bp4dplus_people_are_the_same_in_all_sizes():
+    small, large = (worlds.make("bp4dplus", size) for size in ("quick", "demo"))
+    for subject in ("F005", "M055"):
+        a, b = (w.scene(np.flatnonzero(w.records["subject"] == subject)).identity for w in (small, large))
+        assert len(a.unique(dim=0)) == len(b.unique(dim=0)) == 1 and torch.equal(a[0], b[0])
 
 
 def test_apportion_keeps_every_class_and_the_total():
@@ -184,7 +202,7 @@ def test_attributes_follow_the_identity(rafdb):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(dataset="bp5d"), "no world for 'bp5d'; known: bp4d, rafdb"),
+        (dict(dataset="bp5d"), "no world for 'bp5d'; known: .*bp4d, .*rafdb"),
         (dict(dataset="bp4d", size="tiny"), "size is 'tiny'; known: quick, demo, full"),
         (dict(dataset="bp4d", seed=50), "seed is 50"),
     ],
