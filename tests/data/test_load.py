@@ -15,6 +15,7 @@ from fbu.errors import DataError
 PEOPLE = [(f"person{chr(97 + i)}", ["neutral", "happiness", "fear"][i % 3]) for i in range(26)]
 PEOPLE += [(f"guest_{who}", label) for who, label in PEOPLE] + PEOPLE
 SAMPLES = [f"train_{i:05d}" for i in range(40)] + [f"test_{i:04d}" for i in range(12)]
+NAMES = ("affectnet", "bp4d", "bp4dplus", "facial_expressions", "rafdb")
 SUBJECTS = [
     "F001",
     "F002",
@@ -38,6 +39,10 @@ def _small_worlds(monkeypatch: pytest.MonkeyPatch, faces: Callable, sequences: C
         if name == "rafdb":
             labels = data.load_manifest(name).labels
             world = faces(name, [(s, labels[(i + seed) % 7]) for i, s in enumerate(SAMPLES)])
+        elif name == "affectnet":
+            labels = data.load_manifest(name).labels
+            numbered = [f"train/{i}" for i in range(1, 41)] + [f"val/{i}" for i in range(1, 13)]
+            world = faces(name, [(s, labels[(i + seed) % 8]) for i, s in enumerate(numbered)])
         elif name in ("bp4d", "bp4dplus"):
             world = sequences([(s, t, (3, 4, 9)) for s in SUBJECTS for t in ("T1", "T8")], seed)
         else:
@@ -48,7 +53,7 @@ def _small_worlds(monkeypatch: pytest.MonkeyPatch, faces: Callable, sequences: C
     monkeypatch.setattr(twins, "_world", small)
 
 
-@pytest.mark.parametrize("name", ["rafdb", "bp4d", "bp4dplus", "facial_expressions"])
+@pytest.mark.parametrize("name", NAMES)
 def test_twin_read_as_real_is_the_same(name: str, tmp_path: Path) -> None:
     data.export_twin(name, tmp_path)
     for split in ("train", "val", "test"):
@@ -61,7 +66,7 @@ def test_twin_read_as_real_is_the_same(name: str, tmp_path: Path) -> None:
         assert (own.source, real.source) == ("twin", "real")
 
 
-@pytest.mark.parametrize("name", ["rafdb", "bp4d", "bp4dplus", "facial_expressions"])
+@pytest.mark.parametrize("name", NAMES)
 def test_shape_of_what_is_loaded(name: str) -> None:
     parts = {split: data.load(name, split) for split in ("train", "val", "test")}
     people = [set(part.records["subject"]) for part in parts.values()]

@@ -107,6 +107,22 @@ def test_rafdb_label_errors_and_people(rafdb):
     assert set(rafdb.records["expression"]) == set(labels.ORDERS["rafdb"])
 
 
+def test_affectnet_is_skewed_in_training_and_even_in_test():
+    world = worlds.make("affectnet", "demo")
+    counts = world.records.groupby(["split", "label"]).size()
+    assert counts.loc["test"].eq(200).all() and counts.loc["train"].sum() == 6000
+    assert counts.loc["train"].drop("contempt").min() > 60
+    assert 20 < counts.loc["train", "happiness"] / counts.loc["train", "contempt"] < 40
+    wrong = (world.records["label"] != world.records["expression"]).mean()
+    assert wrong == pytest.approx(0.10, abs=0.015)
+    assert len(world.scenes.identity.unique(dim=0)) == len(world)
+
+
+def test_affectnet_full_fits_its_people():
+    pictures = worlds.population_of("affectnet").pictures["full"]
+    assert pictures["train"] <= 15_000 and pictures["test"] < 5_000
+
+
 def test_rafdb_shows_some_faces_mildly(rafdb):
     happy = rafdb.records[rafdb.records["expression"] == "happiness"]["AU12_intensity"]
     assert 0.02 < (happy.between(0.4, 2.6)).mean() < 0.3
@@ -218,4 +234,9 @@ def test_difficulty_parameters_are_fixed():
     assert rafdb.label_errors == 0.03
     assert dataclasses.astuple(rafdb.display) == ((0.70, 1.10), 0.10, (0.30, 0.50), 0.95, 0.20, 0.03)
     assert dataclasses.astuple(rafdb.look) == (0.6, 0.02, 0.6, 0.15, 0.8, 0.06)
-    assert dataclasses.astuple(worlds.population_of("bp4d").look) == (0.4, 0.0, 0.3, 0.05, 0.6, 0.005)
+    for name in ("bp4d", "bp4dplus"):
+        assert dataclasses.astuple(worlds.population_of(name).look) == (0.4, 0.0, 0.3, 0.05, 0.6, 0.005)
+    affectnet = worlds.population_of("affectnet")
+    assert affectnet.label_errors == 0.10
+    assert dataclasses.astuple(affectnet.display) == ((0.60, 1.05), 0.15, (0.30, 0.50), 0.92, 0.20, 0.05)
+    assert dataclasses.astuple(affectnet.look) == (0.8, 0.05, 0.8, 0.25, 1.0, 0.08)
