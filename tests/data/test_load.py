@@ -43,6 +43,13 @@ def _small_worlds(monkeypatch: pytest.MonkeyPatch, faces: Callable, sequences: C
             labels = data.load_manifest(name).labels
             numbered = [f"train/{i}" for i in range(1, 41)] + [f"val/{i}" for i in range(1, 13)]
             world = faces(name, [(s, labels[(i + seed) % 8]) for i, s in enumerate(numbered)])
+        elif name == "ckplus":
+            world = sequences([(f"S00{i}", "001", (1, 2, 3)) for i in range(1, 9)], seed)
+            records = world.records
+            records["sample"] = [
+                f"{s}/001/{n:08d}" for s, n in zip(records["subject"], records["frame"], strict=True)
+            ]
+            records["label"] = [n for label in data.load_manifest(name).labels for n in ("", "", label)]
         elif name in ("bp4d", "bp4dplus"):
             world = sequences([(s, t, (3, 4, 9)) for s in SUBJECTS for t in ("T1", "T8")], seed)
         else:
@@ -86,6 +93,19 @@ def test_shape_of_what_is_loaded(name: str) -> None:
             assert part.targets.dtype == np.int64 and part.targets.shape == (n,)
             assert [part.labels[t] for t in part.targets] == list(part.records["expression"])
     assert len({part.fingerprint for part in parts.values()}) == 1
+
+
+def test_a_set_for_tests_only(tmp_path: Path) -> None:
+    data.export_twin("ckplus", tmp_path)
+    own, real = (
+        data.load("ckplus", "test", source=source, root=tmp_path, protocol="ke_fer", image_size=16)
+        for source in ("twin", "real")
+    )
+    np.testing.assert_array_equal(own.images, real.images)
+    pd.testing.assert_frame_equal(own.records, real.records)
+    assert "contempt" not in own.labels and own.counts()["pictures"].to_dict()["neutral"] == 9
+    with pytest.raises(DataError, match="no picture in split 'train' of ckplus"):
+        data.load("ckplus", "train", image_size=16)
 
 
 def test_pictures_belong_to_their_rows() -> None:

@@ -24,7 +24,7 @@ def rafdb() -> worlds.World:
 
 
 def test_a_picture_does_not_depend_on_its_batch():
-    for name in ("bp4d", "rafdb"):
+    for name in ("bp4d", "ckplus", "rafdb"):
         world = worlds.make(name, "quick")
         rows = np.array([900, 3, 41, 700])
         together = world.render(rows, 32)
@@ -121,6 +121,51 @@ def test_affectnet_is_skewed_in_training_and_even_in_test():
 def test_affectnet_full_fits_its_people():
     pictures = worlds.population_of("affectnet").pictures["full"]
     assert pictures["train"] <= 15_000 and pictures["test"] < 5_000
+
+
+@pytest.fixture(scope="module")
+def ckplus() -> worlds.World:
+    return worlds.make("ckplus", "demo")
+
+
+def test_ckplus_has_the_sequences_of_the_real_set(ckplus):
+    records = ckplus.records
+    sequence = records["sample"].str.rpartition("/")[0]
+    ends = records.groupby(sequence).tail(1)
+    assert sequence.nunique() == 593 and records["subject"].nunique() == 123
+    counts = ends["label"].value_counts().to_dict()
+    assert counts == {**worlds.population_of("ckplus").labelled, "": 266}
+    assert ends[ends["label"] != ""].groupby(["subject", "label"]).size().max() == 1
+    lengths = records.groupby(sequence).size()
+    assert set(lengths) == set(range(6, 15))
+    assert (records.groupby(sequence)["frame"].max() == lengths).all() and records["sample"].is_unique
+
+
+def test_ckplus_rises_from_neutral_to_the_labelled_expression(ckplus):
+    records, units = ckplus.records, ckplus.records[worlds.INTENSITY].sum(axis=1)
+    sequence = records["sample"].str.rpartition("/")[0]
+    first, last = (
+        records.index.isin(pick.index)
+        for pick in (records.groupby(sequence).head(1), records.groupby(sequence).tail(1))
+    )
+    labelled = records.groupby(sequence)["label"].transform("last") != ""
+    assert (units[first] == 0).all() and units[last & labelled].min() > 0
+    assert (records["expression"][first] == "neutral").all()
+    assert (records["label"] == records["expression"])[last].all()
+    assert set(records["label"][first & labelled]) == {"neutral"}
+    assert set(records["label"][~first & ~last]) == {""}
+    grown = units.groupby(sequence).diff().dropna()
+    assert (grown > -0.5).all()
+    happy = last & (records["label"] == "happiness")
+    assert (records["AU12_intensity"][happy] > 2).mean() > 0.8
+    people = records.groupby("subject").indices.values()
+    faces = [ckplus.scene(rows).identity.unique(dim=0) for rows in people]
+    assert all(len(face) == 1 for face in faces) and len(torch.cat(faces).unique(dim=0)) == 123
+
+
+def test_ckplus_contempt_is_one_sided(ckplus):
+    rows = np.flatnonzero(ckplus.records["label"] == "contempt")
+    assert (ckplus.scene(rows).asym[:, AUS.index(14)].abs() == 1).all()
 
 
 def test_rafdb_shows_some_faces_mildly(rafdb):
@@ -236,6 +281,9 @@ def test_difficulty_parameters_are_fixed():
     assert dataclasses.astuple(rafdb.look) == (0.6, 0.02, 0.6, 0.15, 0.8, 0.06)
     for name in ("bp4d", "bp4dplus"):
         assert dataclasses.astuple(worlds.population_of(name).look) == (0.4, 0.0, 0.3, 0.05, 0.6, 0.005)
+    ckplus = worlds.population_of("ckplus")
+    assert dataclasses.astuple(ckplus.display) == ((0.85, 1.10), 0.05, (0.30, 0.50), 0.95, 0.15, 0.03)
+    assert dataclasses.astuple(ckplus.look) == (0.35, 0.0, 0.3, 0.03, 0.6, 0.0)
     affectnet = worlds.population_of("affectnet")
     assert affectnet.label_errors == 0.10
     assert dataclasses.astuple(affectnet.display) == ((0.60, 1.05), 0.15, (0.30, 0.50), 0.92, 0.20, 0.05)
