@@ -15,7 +15,7 @@ from fbu.errors import DataError
 PEOPLE = [(f"person{chr(97 + i)}", ["neutral", "happiness", "fear"][i % 3]) for i in range(26)]
 PEOPLE += [(f"guest_{who}", label) for who, label in PEOPLE] + PEOPLE
 SAMPLES = [f"train_{i:05d}" for i in range(40)] + [f"test_{i:04d}" for i in range(12)]
-NAMES = ("affectnet", "bp4d", "bp4dplus", "facial_expressions", "rafdb")
+NAMES = ("affectnet", "bp4d", "bp4dplus", "facial_expressions", "gft", "rafdb")
 SUBJECTS = [
     "F001",
     "F002",
@@ -43,6 +43,9 @@ def _small_worlds(monkeypatch: pytest.MonkeyPatch, faces: Callable, sequences: C
             labels = data.load_manifest(name).labels
             numbered = [f"train/{i}" for i in range(1, 41)] + [f"val/{i}" for i in range(1, 13)]
             world = faces(name, [(s, labels[(i + seed) % 8]) for i, s in enumerate(numbered)])
+        elif name == "gft":
+            people = [f"{g:03d}{letter}" for g in range(1, 13) for letter in "ABC"]
+            world = sequences([(s, "", (3, 4, 9)) for s in people], seed)
         elif name == "ckplus":
             world = sequences([(f"S00{i}", "001", (1, 2, 3)) for i in range(1, 9)], seed)
             records = world.records
@@ -85,10 +88,12 @@ def test_shape_of_what_is_loaded(name: str) -> None:
         assert list(part.records.index) == list(range(n)) and part.split == split
         assert {"sample", "subject", "fold", "true_subject"} <= set(part.records)
         if part.kind == "au":
-            assert part.targets.dtype == np.int8 and part.targets.shape == (n, 12)
-            assert {"activity", "frame"} <= set(part.records)
+            assert part.targets.dtype == np.int8 and part.targets.shape == (n, len(part.labels))
+            assert {"frame"} | ({"activity"} if name != "gft" else set()) <= set(part.records)
             truth = part.records[[f"true_{label}_intensity" for label in part.labels]].to_numpy() >= 2
-            np.testing.assert_array_equal(part.targets, truth)
+            coded = part.targets >= 0
+            assert coded.all() or name == "gft"
+            np.testing.assert_array_equal(part.targets[coded], truth[coded])
         else:
             assert part.targets.dtype == np.int64 and part.targets.shape == (n,)
             assert [part.labels[t] for t in part.targets] == list(part.records["expression"])

@@ -163,6 +163,16 @@ def test_ckplus_rises_from_neutral_to_the_labelled_expression(ckplus):
     assert all(len(face) == 1 for face in faces) and len(torch.cat(faces).unique(dim=0)) == 123
 
 
+def test_gft_participants_talk_for_a_minute():
+    world = worlds.make("gft", "quick")
+    frames = world.records.groupby("subject")["frame"].agg(list)
+    assert len(frames) == 96 and {"001A", "032C"} <= set(frames.index)
+    assert all(found == list(range(1, 17)) for found in frames)
+    assert world.records["sample"].is_unique and world.records["sample"].iloc[0] == "001A/0001"
+    smile = (world.records["AU12_intensity"] >= 2).mean()
+    assert 0.4 < smile < 0.7 and (world.records["AU25_intensity"] >= 2).mean() > 0.3
+
+
 def test_ckplus_contempt_is_one_sided(ckplus):
     rows = np.flatnonzero(ckplus.records["label"] == "contempt")
     assert (ckplus.scene(rows).asym[:, AUS.index(14)].abs() == 1).all()
@@ -281,6 +291,7 @@ def test_difficulty_parameters_are_fixed():
     assert dataclasses.astuple(rafdb.look) == (0.6, 0.02, 0.6, 0.15, 0.8, 0.06)
     for name in ("bp4d", "bp4dplus"):
         assert dataclasses.astuple(worlds.population_of(name).look) == (0.4, 0.0, 0.3, 0.05, 0.6, 0.005)
+    assert dataclasses.astuple(worlds.population_of("gft").look) == (0.7, 0.12, 0.4, 0.10, 0.8, 0.08)
     ckplus = worlds.population_of("ckplus")
     assert dataclasses.astuple(ckplus.display) == ((0.85, 1.10), 0.05, (0.30, 0.50), 0.95, 0.15, 0.03)
     assert dataclasses.astuple(ckplus.look) == (0.35, 0.0, 0.3, 0.03, 0.6, 0.0)
