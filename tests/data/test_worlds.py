@@ -228,7 +228,7 @@ def test_patterns_use_known_units_and_fit_the_tasks():
         assert set(tasks.values()) <= set(patterns.NAMES)
 
 
-@pytest.mark.parametrize(("size", "people", "frames"), [("quick", 35, 5), ("demo", 140, 7)])
+@pytest.mark.parametrize(("size", "people", "frames"), [("quick", 70, 3), ("demo", 140, 7)])
 def test_bp4dplus_has_every_task_of_its_people(size, people, frames):
     world = worlds.make("bp4dplus", size)
     counts = world.records.groupby(["subject", "activity"]).size()

@@ -24,12 +24,12 @@ POPULATION = Laboratory(
         "T9": "anger",
         "T10": "disgust",
     },
-    frames={"quick": 5, "demo": 7, "full": 20},
+    frames={"quick": 3, "demo": 7, "full": 20},
     talking={"T1": 0.45, "T5": 0.30, "T6": 0.25},
     look=Look(pose=0.4, light=0.3, blur=0.05, noise=0.6, occluders=0.005),
 )
-#: The quick size has every fourth subject; people and their rooms are the same in all sizes.
-QUICK_SUBJECTS = POPULATION.subjects[::4]
+#: The quick size has every second subject; people and their rooms are the same in all sizes.
+QUICK_SUBJECTS = POPULATION.subjects[::2]
 
 
 def draw(size: str, seed: int) -> World:
