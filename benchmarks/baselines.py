@@ -5,13 +5,13 @@ The speed and memory of the package are stated as ratios to these functions, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
@@ -115,3 +115,49 @@ def image_loader(
         persistent_workers=workers > 0,
         generator=torch.Generator().manual_seed(seed),
     )
+
+
+def relevance_by_layer(
+    model: nn.Module, images: Tensor, texts: Tensor, start_layer: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Chefer et al. 2021 on an open_clip CLIP, as it is usually written.
+
+    Every layer's attention map is kept, each gets a backward pass of its own, and whole N x N matrices are multiplied.
+    """
+    towers = [model.visual.transformer.resblocks, model.transformer.resblocks]
+    maps: list[list[Tensor]] = [[], []]
+    try:
+        for blocks, into in zip(towers, maps, strict=True):
+            for block in blocks:
+                block.attn.forward = _keeping_attention(block.attn, into)
+        z_image, z_text = model.encode_image(images), model.encode_text(texts)
+    finally:
+        for blocks in towers:
+            for block in blocks:
+                block.attn.__dict__.pop("forward", None)
+    logits = model.logit_scale.exp() * F.cosine_similarity(z_image, z_text)
+    relevance = []
+    for kept in maps:
+        product = torch.eye(kept[0].shape[-1], dtype=logits.dtype).expand(len(texts), -1, -1)
+        for attention in kept[start_layer % len(kept) :]:
+            (gradient,) = torch.autograd.grad(logits.sum(), attention, retain_graph=True)
+            step = (gradient * attention.detach()).clamp(min=0).mean(1)
+            product = product + step @ product
+        relevance.append(product)
+    rows = torch.arange(len(texts))
+    grid = model.visual.grid_size
+    return relevance[0][:, 0, 1:].unflatten(1, grid), relevance[1][rows, texts.argmax(1)]
+
+
+def _keeping_attention(
+    layer: nn.MultiheadAttention, into: list[Tensor]
+) -> Callable[..., tuple[Tensor, None]]:
+    def forward(x: Tensor, *_: Tensor, attn_mask: Tensor | None = None, **__: bool) -> tuple[Tensor, None]:
+        packed = F.linear(x, layer.in_proj_weight, layer.in_proj_bias).chunk(3, dim=-1)
+        q, k, v = (y.unflatten(-1, (layer.num_heads, -1)).transpose(1, 2) for y in packed)
+        scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+        attention = (scores if attn_mask is None else scores + attn_mask).softmax(-1)
+        into.append(attention)
+        return layer.out_proj((attention @ v).transpose(1, 2).flatten(2)), None
+
+    return forward

@@ -99,11 +99,16 @@ def peak_bytes(loss: Loss, inputs: list[Tensor]) -> int:
         before = torch.cuda.memory_allocated()
         step(loss, inputs)
         return torch.cuda.max_memory_allocated() - before
+    return traced_peak(lambda: step(loss, inputs))
+
+
+def traced_peak(what: Callable[[], Any]) -> int:
+    """Most bytes that the CPU's allocator held at once during a call, above what it held before."""
     activities = [torch.profiler.ProfilerActivity.CPU]
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder) / "trace.json"
         with torch.profiler.profile(activities=activities, profile_memory=True) as profile:
-            step(loss, inputs)
+            what()
         profile.export_chrome_trace(str(trace))
         events = json.loads(trace.read_text())["traceEvents"]
     changes = sorted((e["ts"], e["args"]["Bytes"]) for e in events if e.get("name") == "[memory]")

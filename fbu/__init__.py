@@ -22,6 +22,7 @@ _MODULES = {
     "data",
     "evaluation",
     "experiments",
+    "explain",
     "figures",
     "labels",
     "ledger",

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
+from fbu.cli_data import DataRootOption, data_app
 from fbu.config import use_data_root
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Text-driven facial behaviour understanding."
 )
 ledger_app = typer.Typer(no_args_is_help=True, help="Reference results.")
-data_app = typer.Typer(no_args_is_help=True, help="Datasets.")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(data_app, name="data")
 console = Console()
@@ -33,7 +33,6 @@ TableOption = Annotated[
 ProfileOption = Annotated[str, typer.Option(help="quick, demo, full or paper")]
 SourceOption = Annotated[str, typer.Option(help="twin, open or real")]
 SeedsOption = Annotated[int | None, typer.Option(help="number of seeds; default: the profile's")]
-RootOption = Annotated[Path | None, typer.Option(help="folder of your datasets; default: $FBU_DATA")]
 
 
 class Bars:
@@ -92,7 +91,7 @@ def run(
     seeds: SeedsOption = None,
     workers: Annotated[int, typer.Option(help="recipes at a time")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    data_root: RootOption = None,
+    data_root: DataRootOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print recipes, time and memory only")] = False,
 ) -> None:
     """Train and score a recipe, or every recipe of a table; what is there already is not run again."""
@@ -136,7 +135,7 @@ def ledger_add(
     profile: ProfileOption = "demo",
     source: SourceOption = "twin",
     seeds: SeedsOption = None,
-    data_root: RootOption = None,
+    data_root: DataRootOption = None,
 ) -> None:
     """Write a finished run, or all finished runs of a table, into the ledger."""
     from fbu import ledger
@@ -156,7 +155,7 @@ def ledger_verify(
     n: Annotated[int, typer.Option("-n", help="how many random rows")] = 3,
     profile: ProfileOption = "demo",
     seed: Annotated[int | None, typer.Option(help="seed of the choice")] = None,
-    data_root: RootOption = None,
+    data_root: DataRootOption = None,
 ) -> None:
     """Run random ledger rows again and compare; exit 1 when one fails."""
     from fbu import ledger
@@ -167,29 +166,6 @@ def ledger_verify(
     console.print(str(result))
     if not result.ok:
         raise typer.Exit(1)
-
-
-@data_app.command("list")
-def data_list(names: Annotated[bool, typer.Option("--names", help="names only")] = False) -> None:
-    """List the datasets that have an adapter."""
-    from fbu import data
-
-    for name in data.names():
-        manifest = data.load_manifest(name)
-        print(name if names else f"{name:20} {manifest.title}")
-
-
-@data_app.command("twin")
-def data_twin(
-    name: str,
-    root: Annotated[Path, typer.Option(help="folder to write NAME into")],
-    size: Annotated[str, typer.Option(help="quick, demo or full")] = "quick",
-    seed: int = 0,
-) -> None:
-    """Write a synthetic twin of a dataset, in the owner's layout."""
-    from fbu import data
-
-    console.print(str(data.export_twin(name, root, size=size, seed=seed)))
 
 
 @app.command()

@@ -139,10 +139,7 @@ def reference(name: str, profile: str, cell: Cell) -> dict[str, Any]:
 
     The quick profile is a smoke run, so its pages show the demo profile's reference.
     """
-    shown = "demo" if profile == "quick" else profile
-    rows = read(shown)
-    rows = rows[(rows["table"] == name) & (rows["label"] == cell.label) & (rows["column"] == cell.column)]
-    rows = rows[rows["metric"] == cell.metric]
+    shown, rows = _reference_rows(name, profile, cell)
     if not len(rows):
         return {"reference": np.nan, "reference_spread": np.nan, "reference_n": 0, "stale": False}
     current = _codes(name, shown, tuple(sorted(set(rows["source"]))))
@@ -158,10 +155,17 @@ def reference(name: str, profile: str, cell: Cell) -> dict[str, Any]:
 
 def reference_step(name: str, profile: str, cell: Cell, base: Cell) -> np.ndarray:
     """Reference differences of a cell from another, in points, one per seed that both have."""
-    rows = read("demo" if profile == "quick" else profile)
-    rows = rows[(rows["table"] == name) & (rows["column"] == cell.column) & (rows["metric"] == cell.metric)]
-    a, b = (rows[rows["label"] == c.label].set_index("seed")["value"] for c in (cell, base))
+    pair = ["source", "seed"]  # twin and real may stand in one column
+    a, b = (_reference_rows(name, profile, c)[1].set_index(pair)["value"] for c in (cell, base))
     return (a - b).dropna().to_numpy(dtype=float)
+
+
+def _reference_rows(name: str, profile: str, cell: Cell) -> tuple[str, pd.DataFrame]:
+    """The profile whose reference a page shows, and a cell's rows in its ledger."""
+    shown = "demo" if profile == "quick" else profile
+    rows = read(shown)
+    rows = rows[(rows["table"] == name) & (rows["label"] == cell.label) & (rows["column"] == cell.column)]
+    return shown, rows[rows["metric"] == cell.metric]
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from benchmarks import bench_pictures
+from benchmarks import bench_explain, bench_pictures
 
 
 def test_picture_benchmarks_run(monkeypatch):
@@ -22,3 +22,10 @@ def test_picture_benchmarks_run(monkeypatch):
         rows[2]["per second"] == rows[3]["per second"]
     )  # both input paths deliver the same number of pictures
     assert [row["per second"] for row in rows[4:]] == [256, 256, 256]
+
+
+def test_relevance_benchmark_runs(capsys):
+    rows = bench_explain.main("fbu-tiny", repeats=1)
+    assert [row["difference"] < 1e-4 for row in rows] == [True, True]
+    assert all(row[name] > 0 for row in rows for name in ("seconds", "time", "memory"))
+    assert capsys.readouterr().out.count("relevance, fbu-tiny") == 2

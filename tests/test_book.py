@@ -26,6 +26,7 @@ from fbu.book import (
     refresh,
     run_notebook,
     staging,
+    train,
 )
 from fbu.book.__main__ import _source, main
 from fbu.book.mathml import to_mathml
@@ -318,6 +319,25 @@ def test_training_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
             ("recipes", 2, 2)
         ]
     assert "trained clef.finetune bp4d, fold 2, seed 1 (b) in 12 s" in text.getvalue()
+
+
+def test_training_alone_takes_the_recipes_of_the_chosen_notebooks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    books = [Notebook("clef", stem, tmp_path / stem) for stem in ("one", "two")]
+    monkeypatch.setattr(
+        "fbu.book.pipeline.find", lambda root, only: [b for b in books if only in (None, b.stem)]
+    )
+    table = SimpleNamespace(recipes=lambda: [FakeRecipe("a")])
+    functions = {"one": lambda profile: table, "two": None}
+    monkeypatch.setattr(recipes, "experiment", lambda notebook: functions[notebook.stem])
+    trained: list[tuple[list[str], int]] = []
+    monkeypatch.setattr(
+        recipes, "train", lambda asked, *, workers, **_: trained.append(([r.key() for r in asked], workers))
+    )
+    train(tmp_path, Options(workers=1))
+    train(tmp_path, Options(only="two"))
+    assert trained == [(["a"], 1), ([], 2)]
 
 
 def test_summary_counts_what_is_left() -> None:

@@ -41,6 +41,8 @@ def test_data_list_and_twin(tmp_path):
     result = runner.invoke(cli.app, ["data", "twin", "rafdb", "--root", str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert list(tmp_path.rglob("list_patition_label.txt"))
+    result = runner.invoke(cli.app, ["data", "check", "rafdb", "--root", str(tmp_path)])
+    assert result.exit_code == 0 and "rafdb (twin)" in result.output and "0 errors" in result.output
 
 
 def test_claims_and_info():

@@ -8,6 +8,6 @@ under ``_build/<profile>/``.
 from __future__ import annotations
 
 from fbu.book.notebooks import Notebook, NotebookError, find, refresh, run_notebook
-from fbu.book.pipeline import Options, build
+from fbu.book.pipeline import Options, build, train
 
-__all__ = ["Notebook", "NotebookError", "Options", "build", "find", "refresh", "run_notebook"]
+__all__ = ["Notebook", "NotebookError", "Options", "build", "find", "refresh", "run_notebook", "train"]

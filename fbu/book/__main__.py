@@ -1,4 +1,4 @@
-"""Command line of the book: ``python -m fbu.book build`` and ``python -m fbu.book refresh``."""
+"""Command line of the book: ``python -m fbu.book build``, ``train`` and ``refresh``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fbu.book import NotebookError, Options, build, find, refresh
+from fbu.book import NotebookError, Options, build, find, refresh, train
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Build the book from a checkout of fbu.")
 
@@ -34,6 +34,16 @@ def build_command(
     given = {"source": _source(source), "data_root": data_root, "seeds": seeds, "device": device}
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     build(Path.cwd(), Options(profile, only, workers, dry_run, settings))
+
+
+@app.command("train")
+def train_command(
+    profile: Annotated[str, typer.Option(help="quick, demo, full or paper")] = "quick",
+    only: Annotated[str | None, typer.Option(help="a chapter or a notebook")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="trainings at a time")] = 2,
+) -> None:
+    """Only train what the notebooks ask for, so that they find it when they are executed."""
+    train(Path.cwd(), Options(profile, only, workers))
 
 
 @app.command("refresh")

@@ -86,6 +86,15 @@ def build(root: Path, options: Options, console: Console | None = None) -> Path 
     return index
 
 
+def train(root: Path, options: Options, console: Console | None = None) -> None:
+    """Train the recipes behind all chosen notebooks, executed already or not; pages stay as they are."""
+    settings = {"profile": options.profile, **(options.settings or {})}
+    asked = recipes.wanted(find(root, options.only), settings)
+    with _progress(console or Console()) as progress:
+        device = str(settings.get("device", "auto"))
+        recipes.train(asked, workers=options.workers, device=device, progress=progress)
+
+
 def stale(
     notebooks: list[Notebook], settings: Mapping[str, Any], root: Path, folder: Path
 ) -> list[tuple[Notebook, dict[str, Any], str]]:

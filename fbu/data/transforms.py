@@ -25,7 +25,7 @@ _ERASING = ("erase", "erase_area", "erase_aspect", "erase_x", "erase_y")
 _COLUMNS = _GEOMETRY + _COLOUR + _ERASING
 _LUMA = (0.299, 0.587, 0.114)
 _ERASE_ASPECT = 3.3  # the longest side ratio of an erased rectangle, as in torchvision's RandomErasing
-_CPU_CHUNK = 64  # larger chunks of 64 px pictures leave a core's cache, smaller ones pay for their calls
+_CPU_CHUNK = 64  # 16 and 32 pictures of 64 px measured slower; memory stays flat for larger batches
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Strength = Annotated[float, Field(ge=0, lt=1)]

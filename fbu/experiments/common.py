@@ -184,12 +184,12 @@ class Table:
         shown: dict[str, list[str]] = {
             "reported (paper)": [_number(r["reported"]) for r in rows],
             "reference (ledger)": [
-                _spread(r["reference"], r["reference_spread"], r["reference_n"])
+                with_spread(r["reference"], r["reference_spread"], r["reference_n"])
                 + (" stale" if r["stale"] else "")
                 for r in rows
             ],
             f"this run ({source or 'none'})": [
-                _spread(r["value"], r["spread"], r["n"]) if r["n"] else r["note"] for r in rows
+                with_spread(r["value"], r["spread"], r["n"]) if r["n"] else r["note"] for r in rows
             ],
             "95 % interval": [f"{r['low']:.1f} to {r['high']:.1f}" if r["n"] else "" for r in rows],
             "direction": [r["verdict"] for r in rows],
@@ -202,7 +202,8 @@ def _number(value: float | None) -> str:
     return "" if value is None or value != value else f"{value:.2f}"
 
 
-def _spread(value: float, spread: float, n: int) -> str:
+def with_spread(value: float, spread: float, n: int) -> str:
+    """Mean, standard deviation and number of seeds as pages print them; "" for NaN."""
     if value != value:
         return ""
     return f"{value:.1f} (n = {n})" if spread != spread else f"{value:.1f} ± {spread:.1f} (n = {n})"

@@ -9,9 +9,10 @@ import pandas as pd
 
 from fbu import data, figures, ledger
 from fbu.data import difficulty
-from fbu.experiments.common import Table, points
+from fbu.experiments.common import Table, points, with_spread
 from fbu.experiments.profiles import profile_named
 from fbu.provenance import sources as sources_of
+from fbu.recipes import DataSpec
 
 # Occurrence of the 12 units in BP4D in percent, derived from published class weights; see the datasets page.
 BP4D_RATES = {
@@ -113,14 +114,14 @@ def _does_something(name: str, value: object) -> bool:
     return name not in ("erase_area", "erase_fill") and value not in (0, 0.0, [1.0, 1.0])
 
 
+def _load(spec: DataSpec, part: str) -> data.Dataset:
+    """A split of a recipe's data: all fields of the specification are arguments of `data.load`."""
+    return data.load(split=part, **spec.model_dump())
+
+
 @lru_cache(maxsize=8)
-def _baseline(
-    name: str, source: str, fold: int | None, protocol: str | None, size: str, image_size: int
-) -> dict[str, float]:
-    train, test = (
-        data.load(name, s, source=source, fold=fold, protocol=protocol, size=size, image_size=image_size)
-        for s in ("train", "test")
-    )
+def _baseline(spec: DataSpec) -> dict[str, float]:
+    train, test = (_load(spec, part) for part in ("train", "test"))
     guess = difficulty.floor(test.targets, test.kind)
     linear = {f"linear {k}": v for k, v in difficulty.pixel_linear(train, test, balanced=False).items()}
     balanced = {f"balanced linear {k}": v for k, v in difficulty.pixel_linear(train, test).items()}
@@ -136,7 +137,7 @@ def pixel_baselines(table: Table) -> pd.DataFrame:
     rows = {}
     for column in table.columns():
         specs = {r.data for c in table.cells if c.column == column for r in c.recipes}
-        scores = [_baseline(s.name, s.source, s.fold, s.protocol, s.size, s.image_size) for s in specs]
+        scores = [_baseline(spec) for spec in specs]
         if scores:
             rows[column] = {k: 100 * float(np.mean([x[k] for x in scores])) for k in scores[0]}
     return pd.DataFrame(rows).round(1)
@@ -152,9 +153,8 @@ def mean_class(table: Table) -> pd.DataFrame:
         scores = [r.metrics["test"] for r in runs]
         row = {"column": cell.column, "row": cell.label}
         for name in ("accuracy", "mean_class_accuracy"):
-            values = [100 * s[name] for s in scores]
-            spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-            row[name.replace("_", " ")] = f"{np.mean(values):.1f}{spread} (n = {len(values)})"
+            values = 100 * pd.Series([s[name] for s in scores])
+            row[name.replace("_", " ")] = with_spread(values.mean(), values.std(), len(values))
         rows.append(row)
     columns = ["column", "row", "accuracy", "mean class accuracy"]
     return pd.DataFrame(rows, columns=columns).set_index(["column", "row"])
@@ -166,17 +166,7 @@ def people(table: Table) -> pd.DataFrame:
     for column in table.columns():
         recipes = [r for c in table.cells if c.column == column and c.metric == "accuracy" for r in c.recipes]
         if recipes:
-            s = recipes[0].data
-            test = data.load(
-                s.name,
-                "test",
-                source=s.source,
-                fold=s.fold,
-                protocol=s.protocol,
-                size=s.size,
-                image_size=s.image_size,
-            )
-            parts[column] = test.counts()
+            parts[column] = _load(recipes[0].data, "test").counts()
     return pd.concat(parts, axis=1) if parts else pd.DataFrame()
 
 

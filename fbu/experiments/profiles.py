@@ -80,7 +80,7 @@ PROFILES = {
             pretrain_images=16_000,
             pretrain_lr=5e-4,
             twin_images=20_000,
-            open_images=60_000,
+            open_images=40_000,
             finetune_lr=1e-3,
             finetune_batch=16,
         ),

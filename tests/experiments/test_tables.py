@@ -249,7 +249,7 @@ def test_open_runs_four_rows_on_photographs():
     cells = [c for c in table.cells if c.recipes]
     assert {c.label for c in cells} == set(clef.OPEN_ROWS)
     assert all(c.reported is None for c in table.cells)  # the paper has no number on these photographs
-    assert all(r.data.source == "open" for c in cells for r in c.recipes)
+    assert all(r.data.source == "open" and r.data.protocol == "six" for c in cells for r in c.recipes)
     assert all(r.start.data.source == "twin" for c in cells for r in c.recipes)
 
 

@@ -1,0 +1,133 @@
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from fbu import cli
+from fbu.data import croissant, layouts, load_manifest, manifest, names
+
+runner = CliRunner()
+
+
+def validated(text: str, folder: Path) -> object:
+    mlcroissant = pytest.importorskip(
+        "mlcroissant", reason="validation needs mlcroissant, of the extra `test`"
+    )
+    (folder / "croissant.json").write_text(text, encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about its own dependencies
+        return mlcroissant.Dataset(str(folder / "croissant.json"))
+
+
+@pytest.mark.parametrize("name", names())
+def test_export_is_valid(name: str, tmp_path: Path) -> None:
+    found = validated(croissant.to_json(name), tmp_path).metadata  # type: ignore[attr-defined]
+    assert not found.ctx.issues.errors
+    # Neither a date nor a citation is in the manifests, and nothing else is missing.
+    assert {issue.split("/")[-1].split('"')[0] for issue in found.ctx.issues.warnings} == {
+        "datePublished",
+        "citeAs",
+    }
+    assert found.ctx.conforms_to.value == "http://mlcommons.org/croissant/1.0"
+    assert found.name == name and found.distribution
+
+
+@pytest.mark.parametrize("name", names())
+def test_export_says_what_the_manifest_says(name: str) -> None:
+    known = load_manifest(name)
+    found = croissant.croissant(name)
+    assert found["conditionsOfAccess"] == known.obtain and found["usageInfo"] == known.licence
+    assert known.title in found["description"] and known.tree.text.splitlines()[0] in found["description"]
+    assert f"{known.expected.rows:,} rows" in found["description"]
+    fields = {field["name"] for records in found["recordSet"] for field in records["field"]}
+    labels = set(known.labels) if known.kind == "au" else {"expression"}
+    assert {"sample", "path", "subject"} | labels <= fields
+    if known.classes:
+        rows = found["recordSet"][0]["data"]
+        assert {row["classes/code"]: row["classes/name"] for row in rows} == known.codes
+
+
+def loaded(text: str, folder: Path, records: str) -> list[dict]:
+    """Rows as a loader that knows nothing of fbu reads them, with texts for bytes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rows = list(validated(text, folder).records(records))  # type: ignore[attr-defined]
+    return [
+        {k.split("/")[1]: v.decode() if isinstance(v, bytes) else v for k, v in row.items()} for row in rows
+    ]
+
+
+def test_list_is_loaded_by_others(tmp_path: Path, faces: Callable) -> None:
+    people = [("train_00001", "fear"), ("train_00002", "neutral"), ("test_0001", "surprise")]
+    layouts.layout("rafdb").write(faces("rafdb", people), tmp_path, image_size=8)
+    text = croissant.to_json("rafdb")
+    own = layouts.read(tmp_path, load_manifest("rafdb"))
+    codes = {name: code for code, name in load_manifest("rafdb").codes.items()}
+    wanted = own.assign(expression=own["expression"].map(codes))[["sample", "subject", "part", "expression"]]
+    found = sorted(loaded(text, tmp_path, "samples"), key=lambda row: row["sample"])
+    assert found == wanted.to_dict("records")
+    files = sorted(loaded(text, tmp_path, "files"), key=lambda row: row["sample"])
+    assert files == own[["sample", "path"]].to_dict("records")
+
+
+def test_frames_are_loaded_by_others(tmp_path: Path, sequences: Callable) -> None:
+    known = load_manifest("bp4d")
+    world = sequences([("F001", "T1", (4, 5)), ("M003", "T3", (11, 120))])
+    layouts.layout("bp4d").write(world, tmp_path, image_size=8)
+    text = croissant.to_json("bp4d")
+    own = layouts.read(tmp_path, known)
+    keys = ["subject", "activity", "frame"]
+    labels = pd.DataFrame(loaded(text, tmp_path, "labels")).sort_values(keys).reset_index(drop=True)
+    columns = [*keys, *known.labels]
+    at = labels.set_index(keys).index.isin(own.set_index(keys).index)  # one may have lost its picture
+    pd.testing.assert_frame_equal(labels[columns][at].reset_index(drop=True), own[columns], check_dtype=False)
+    frames = pd.DataFrame(loaded(text, tmp_path, "frames")).sort_values(keys).reset_index(drop=True)
+    pd.testing.assert_frame_equal(frames[[*keys, "path"]], own[[*keys, "path"]], check_dtype=False)
+
+
+def test_clone_is_loaded_by_others(tmp_path: Path, picture: Callable) -> None:
+    (tmp_path / "data").mkdir()
+    picture(tmp_path / "images/Ann_Li_0001.jpg")
+    rows = ["user.id,image,emotion", "1,Ann_Li_0001.jpg,fear", "2,Bob_2.jpg,ANGER"]
+    (tmp_path / "data/legend.csv").write_text("\n".join(rows))
+    document = croissant.croissant("facial_expressions")
+    repository, *files = document["distribution"]
+    assert repository["encodingFormat"] == "git+https"
+    # As if it were cloned already.
+    document["distribution"] = [{k: v for k, v in file.items() if k != "containedIn"} for file in files]
+    text = json.dumps(document)
+    assert loaded(text, tmp_path, "samples") == [
+        {"sample": "Ann_Li_0001.jpg", "subject": "Ann_Li", "expression": "fear", "annotator": "1"},
+        {"sample": "Bob_2.jpg", "subject": "Bob", "expression": "ANGER", "annotator": "2"},
+    ]
+    assert loaded(text, tmp_path, "files") == [
+        {"sample": "Ann_Li_0001.jpg", "path": "images/Ann_Li_0001.jpg"}
+    ]
+
+
+def test_only_open_sets_have_an_address() -> None:
+    for name in names():
+        urls = [file.get("contentUrl", "") for file in croissant.croissant(name)["distribution"]]
+        assert any(url.startswith("https://") for url in urls) == load_manifest(name).open
+
+
+def test_dataset_that_nobody_described(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = load_manifest("rafdb").model_copy(update={"name": "another"})
+    monkeypatch.setattr(croissant, "load_manifest", lambda _: other)
+    found = croissant.croissant("another")
+    assert [field["name"] for field in found["recordSet"][0]["field"]] == ["sample", "path"]
+    assert not validated(json.dumps(found), tmp_path).metadata.ctx.issues.errors  # type: ignore[attr-defined]
+
+
+def test_command(tmp_path: Path) -> None:
+    printed = runner.invoke(cli.app, ["data", "croissant", "bp4d"])
+    assert printed.exit_code == 0 and json.loads(printed.stdout) == croissant.croissant("bp4d")
+    out = tmp_path / "new" / "bp4d.json"
+    written = runner.invoke(cli.app, ["data", "croissant", "bp4d", "--out", str(out)])
+    assert written.exit_code == 0 and out.read_text(encoding="utf-8") == printed.stdout
+    with pytest.raises(manifest.DataError, match="unknown dataset 'raf'"):
+        croissant.croissant("raf")
