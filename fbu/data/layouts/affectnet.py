@@ -13,7 +13,6 @@ import pandas as pd
 from PIL import Image
 
 from fbu.data.decoding import UNREADABLE
-from fbu.data.layouts.bp4d import _pictures
 from fbu.data.layouts.files import (
     JPEG_QUALITY,
     World,
@@ -26,6 +25,7 @@ from fbu.data.layouts.files import (
     write_lines,
     write_twin_pictures,
 )
+from fbu.data.layouts.frames import numbered_files
 from fbu.data.manifest import Manifest, load_manifest
 from fbu.errors import DataError
 
@@ -48,7 +48,7 @@ LEFT_OUT = {"8": "none", "9": "uncertain", "10": "no face"}
 #: Folder of face crops beside the whole pictures; see `crop_faces`.
 FACES = "Manually_Annotated_Faces"
 _PARTS = {"train": "train", "val": "test"}
-_EXPRESSION = re.compile(r"(\d+)_exp\.npy")
+EXPRESSION = re.compile(r"(\d+)_exp\.npy")
 _FIRST = ["sample", "path", "subject", "expression", "part"]
 
 
@@ -216,12 +216,8 @@ def _arrays(root: Path, part: str, manifest: Manifest, skipped: Counter[str]) ->
     base = folder(root, manifest, part)
     if not (base / "annotations").is_dir():
         raise DataError(f"{base / 'annotations'} is missing: AffectNet lies as\n{manifest.tree.text}")
-    pictures = _pictures(base / "images")
-    files = {
-        int(match[1]): name
-        for name in os.listdir(base / "annotations")
-        if (match := _EXPRESSION.fullmatch(name))
-    }
+    pictures = numbered_files(base / "images")
+    files = numbered_files(base / "annotations", EXPRESSION)
     skipped["pictures without an annotation"] += len(pictures.keys() - files.keys())
     directory = (base / "images").relative_to(root).as_posix()
     rows: list[list[str | int]] = []

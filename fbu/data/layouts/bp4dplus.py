@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-# The two sets share the form of their intensity files and of their picture folders.
-from fbu.data.layouts.bp4d import _intensity, _pictures, _sequences
-from fbu.data.layouts.bp4d_twin import PRESENT
-from fbu.data.layouts.files import (
-    World,
-    folder,
-    number,
-    numbered,
-    optional_folder,
-    write_lines,
-    write_twin_pictures,
-)
-from fbu.data.manifest import Coding, Manifest, Option, load_manifest
+from fbu.data.layouts.bp4d_twin import INTENSITY, OCCURRENCE
+from fbu.data.layouts.files import World, folder, write_lines, write_twin_pictures
+from fbu.data.layouts.frames import SUBJECT, read_frames
+from fbu.data.layouts.twin_frames import PRESENT, draw, write_intensities
+from fbu.data.manifest import Manifest, Option, load_manifest
 from fbu.errors import DataError
 
 IMAGES = "2D+3D"
@@ -31,56 +21,37 @@ TASKS = tuple(f"T{i}" for i in range(1, 11))
 CODED_TASKS = ("T1", "T6", "T7", "T8")
 #: Columns of an occurrence file after the frame number.
 UNITS = (1, 2, 4, 5, 6, 7, *range(9, 21), 22, 23, 24, *range(27, 40))
-_SUBJECT = re.compile(r"[FM]\d{3}")
-_LOST = "labelled frames without a picture"
 _STRANGE = "folders of tasks outside T1 to T10"
 
 
 def read(root: Path, manifest: Manifest) -> pd.DataFrame:
-    """Read the occurrence files, and the intensity files where they are.
+    """Read the occurrence files, and the intensity files where they are; see `read_frames`.
 
-    Frame n is the picture whose file number is n + ``offset``; zero padding varies, so folders go by number.
     With option ``unlabelled`` every picture of all ten tasks is listed, with -1 where nobody coded it; option
     ``per_task`` (0: all) keeps that many rows of each task, those with the lowest hash of their sample.
 
     Returns:
-        sample (``F001/T1/0318``), path, subject, activity (``T1``), frame, AU1 ... (1, 0, -1 = not coded) and
-        AU6_intensity ... (0-5, -1 = not coded or no file). Labelled frames without a picture are counted.
+        The columns of `read_frames`.
 
     Raises:
-        DataError: missing folder, unknown header, bad value, or a frame listed twice.
+        DataError: missing folder, unknown header, bad value, a frame listed twice, or a wrong option.
     """
-    images = folder(root, manifest, "images")
-    occurrence = folder(root, manifest, "occurrence")
-    intensity = optional_folder(root, manifest, "intensity")
-    offset = int(manifest.options["offset"])
     everything = _switch(manifest.options["unlabelled"])
-    units = manifest.intensity_aus if intensity is not None else ()
-    coded = {(subject, task): path for subject, task, path in _sequences(occurrence)}
-    filmed, strange = _filmed(images) if everything else (set(), 0)
-    found: list[list[str | int]] = []
-    lost = 0
-    for subject, task in sorted(coded.keys() | filmed):
-        rows = _occurrence(coded[subject, task], manifest) if (subject, task) in coded else {}
-        pictures = _pictures(images / subject / task)
-        base = (images / subject / task).relative_to(root).as_posix()
-        grades = [_intensity(intensity, subject, task, unit, manifest) for unit in units if intensity]
-        others = {n - offset for n in pictures} if everything else set()
-        for frame in sorted(rows.keys() | others):
-            if frame + offset not in pictures:
-                lost += 1
-                continue
-            sample = f"{subject}/{task}/{frame:04d}"
-            who: list[str | int] = [sample, f"{base}/{pictures[frame + offset]}", subject, task, frame]
-            values = rows.get(frame, [-1] * len(manifest.aus))
-            found.append([*who, *values, *(grade.get(frame, -1) for grade in grades)])
-    graded = [f"AU{unit}_intensity" for unit in units]
-    columns = ["sample", "path", "subject", "activity", "frame", *manifest.labels, *graded]
-    table = pd.DataFrame(found, columns=columns)
-    table = table.astype(dict.fromkeys([*manifest.labels, *graded], "int8"))
+    filmed, strange = _filmed(folder(root, manifest, "images")) if everything else (None, 0)
+    table = read_frames(root, manifest, is_header, filmed)
+    skipped = {**table.attrs["skipped"], _STRANGE: strange}
     table = _at_most(table, int(manifest.options["per_task"]))
-    table.attrs["skipped"] = {_LOST: lost, _STRANGE: strange}
+    table.attrs["skipped"] = skipped
     return table
+
+
+def is_header(header: list[str]) -> bool:
+    """Whether the first line of an occurrence file is a frame column and units, each once.
+
+    The first column is the frame number although it, too, may be called ``1``.
+    """
+    units = header[1:]
+    return bool(units) and all(name.isdecimal() for name in units) and len(set(units)) == len(units)
 
 
 def _switch(value: Option) -> bool:
@@ -94,7 +65,7 @@ def _filmed(images: Path) -> tuple[set[tuple[str, str]], int]:
     folders = [
         (subject.name, task.name)
         for subject in images.iterdir()
-        if _SUBJECT.fullmatch(subject.name) and subject.is_dir()
+        if SUBJECT.fullmatch(subject.name) and subject.is_dir()
         for task in subject.iterdir()
         if task.is_dir()
     ]
@@ -113,39 +84,6 @@ def _at_most(table: pd.DataFrame, per_task: int) -> pd.DataFrame:
     return kept.sort_index().drop(columns="_rank").reset_index(drop=True)
 
 
-def _occurrence(path: Path, manifest: Manifest) -> dict[int, list[int]]:
-    """Frame -> values of the manifest's units, of one occurrence file."""
-    rows = numbered(path)
-    _, header = next(rows, (1, []))
-    where = _places(header, path, manifest)
-    coding = manifest.coding or Coding.model_validate({})
-    meaning = {str(coding.absent): 0, str(coding.present): 1, str(coding.not_coded): -1}
-    found: dict[int, list[int]] = {}
-    for line, row in rows:
-        if len(row) != len(header):
-            raise DataError(f"{path}:{line}: {len(row)} fields where the header has {len(header)}")
-        frame = number(row[0], path, line, "frame number")
-        if frame in found:
-            raise DataError(f"{path}:{line}: frame {frame} is listed twice")
-        for unit, at in zip(manifest.aus, where, strict=True):
-            if row[at] not in meaning:
-                known = f"known are {', '.join(meaning)}"
-                raise DataError(f"{path}:{line}: unknown label code {row[at]!r} for AU{unit}: {known}")
-        found[frame] = [meaning[row[at]] for at in where]
-    return found
-
-
-def _places(header: list[str], path: Path, manifest: Manifest) -> list[int]:
-    """Column of each unit. The first column is the frame number although it, too, may be called ``1``."""
-    units = header[1:]
-    if not all(name.isdecimal() for name in units) or len(set(units)) < max(len(units), 1):
-        raise DataError(f"{path}:1: unknown header {','.join(header[:6])}... with {len(header)} columns")
-    for unit in manifest.aus:
-        if str(unit) not in units:
-            raise DataError(f"{path}:1: column {str(unit)!r} (AU{unit}) is missing")
-    return [1 + units.index(str(unit)) for unit in manifest.aus]
-
-
 def write(world: World, root: Path, *, image_size: int) -> None:
     """Write frames of all tasks, and occurrence and intensity files of the coded ones.
 
@@ -160,37 +98,27 @@ def write(world: World, root: Path, *, image_size: int) -> None:
     records = world.records.reset_index(drop=True)
     samples, paths = [], []
     for subject, task, frame in zip(records["subject"], records["activity"], records["frame"], strict=True):
-        width = 4 if _draw(subject) % 140 < 41 else 3
+        width = 4 if draw(subject) % 140 < 41 else 3
         samples.append(f"{subject}/{task}/{frame:04d}")
         paths.append(f"{IMAGES}/{subject}/{task}/{frame:0{width}d}.jpg")
+    graded = load_manifest("bp4dplus").intensity_aus
     for (subject, task), part in records.groupby(["subject", "activity"], sort=True):
         if task in CODED_TASKS:
+            part = part.sort_values("frame")
             sequence = f"{subject}_{task}"
-            lost = sequence == "F041_T7" or _draw(sequence) % 20 == 0
-            for name, text in _annotation(part.sort_values("frame"), sequence, lost_frame=lost):
-                write_lines(root / "AUCoding" / name, text)
+            if sequence == "F041_T7" or draw(sequence) % 20 == 0:
+                part = pd.concat([part, part[-1:].assign(frame=part["frame"].iloc[-1] + 1)])
+            _write_occurrence(root / OCCURRENCE / f"{sequence}.csv", part)
+            write_intensities(root / INTENSITY, sequence, part, graded)
     write_twin_pictures(world, root, samples, paths, image_size)
 
 
-def _draw(name: str) -> int:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
-
-
-def _annotation(part: pd.DataFrame, sequence: str, *, lost_frame: bool) -> Iterator[tuple[str, list[str]]]:
-    """Name and lines of the occurrence file and the intensity files of one sequence."""
-    frames = list(part["frame"])
-    at = np.arange(len(part))
-    if lost_frame:
-        frames, at = [*frames, frames[-1] + 1], np.append(at, at[-1])
-    values = np.full((len(at), len(UNITS)), 9)
+def _write_occurrence(path: Path, part: pd.DataFrame) -> None:
+    """Occurrence file of one sequence."""
+    values = np.full((len(part), len(UNITS)), 9)
     for column, unit in enumerate(UNITS):
         if f"AU{unit}_intensity" in part:
-            values[:, column] = part[f"AU{unit}_intensity"].to_numpy()[at] >= PRESENT
+            values[:, column] = part[f"AU{unit}_intensity"].to_numpy() >= PRESENT
     header = ",".join(map(str, [1, *UNITS]))
-    rows = [",".join(map(str, [frame, *row])) for frame, row in zip(frames, values, strict=True)]
-    yield f"AU_OCC/{sequence}.csv", [header, *rows]
-    for unit in load_manifest("bp4dplus").intensity_aus:
-        # Whole steps downwards, so that intensity 2 and presence agree.
-        steps = np.floor(part[f"AU{unit}_intensity"].to_numpy(float)).astype(int).clip(0, 5)[at]
-        text = [f"{frame},{step}" for frame, step in zip(frames, steps, strict=True)]
-        yield f"AU_INT/AU{unit:02d}/{sequence}_AU{unit:02d}.csv", text
+    rows = [",".join(map(str, [frame, *row])) for frame, row in zip(part["frame"], values, strict=True)]
+    write_lines(path, [header, *rows])

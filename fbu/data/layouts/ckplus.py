@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -11,17 +10,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fbu.data.layouts.files import TRUTH, World, folder, label, lines, optional_folder, write_lines
+from fbu.data.layouts.files import (
+    World,
+    folder,
+    label,
+    lines,
+    optional_folder,
+    write_lines,
+    write_twin_pictures,
+)
+from fbu.data.layouts.frames import STRONGEST, numbered_files
+from fbu.data.layouts.twin_frames import draw
 from fbu.data.manifest import Manifest, load_manifest
 from fbu.errors import DataError
 
 IMAGES = "cohn-kanade-images"
 FIRST_FRAMES = ("labelled", "basic", "all", "none")
-_SUBJECT, _SEQUENCE = re.compile(r"S\d{3}"), re.compile(r"\d{3}")
-_PICTURE = re.compile(r"S\d{3}_\d{3}_(\d+)\.png")
-_FACS = re.compile(r"S\d{3}_\d{3}_(\d+)_facs\.txt")
-_EMOTION = re.compile(r"S\d{3}_\d{3}_(\d+)_emotion\.txt")
-_RENDER_ROWS = 512
+SUBJECT, SEQUENCE = re.compile(r"S\d{3}"), re.compile(r"\d{3}")
+#: Names of the files of one frame.
+PICTURE = re.compile(r"S\d{3}_\d{3}_(\d+)\.png")
+FACS = re.compile(r"S\d{3}_\d{3}_(\d+)_facs\.txt")
+EMOTION = re.compile(r"S\d{3}_\d{3}_(\d+)_emotion\.txt")
 
 
 def read(root: Path, manifest: Manifest) -> pd.DataFrame:
@@ -48,7 +57,7 @@ def read(root: Path, manifest: Manifest) -> pd.DataFrame:
     rows: list[list[str | int]] = []
     for subject, sequence in _sequences(images):
         base = images / subject / sequence
-        pictures = _pictures(base)
+        pictures = numbered_files(base, PICTURE)
         emotion = _emotion(emotions / subject / sequence, manifest)
         if not pictures:
             skipped["labelled sequences without a picture"] += emotion is not None
@@ -86,30 +95,15 @@ def _first_counts(wanted: str, emotion: tuple[int, str] | None) -> bool:
 def _sequences(images: Path) -> Iterator[tuple[str, str]]:
     """Subject and number of every sequence; other files and folders are passed over."""
     for subject in sorted(images.iterdir()):
-        if _SUBJECT.fullmatch(subject.name) and subject.is_dir():
+        if SUBJECT.fullmatch(subject.name) and subject.is_dir():
             for sequence in sorted(subject.iterdir()):
-                if _SEQUENCE.fullmatch(sequence.name) and sequence.is_dir():
+                if SEQUENCE.fullmatch(sequence.name) and sequence.is_dir():
                     yield subject.name, sequence.name
-
-
-def _matching(base: Path, pattern: re.Pattern[str]) -> dict[int, str]:
-    """Frame number -> file name, of the files of one form; an absent folder holds none."""
-    found: dict[int, str] = {}
-    for path in sorted(base.iterdir()) if base.is_dir() else ():
-        if match := pattern.fullmatch(path.name):
-            if int(match[1]) in found:
-                raise DataError(f"{base}: {found[int(match[1])]} and {path.name} have the same frame number")
-            found[int(match[1])] = path.name
-    return found
-
-
-def _pictures(base: Path) -> dict[int, str]:
-    return _matching(base, _PICTURE)
 
 
 def _emotion(base: Path, manifest: Manifest) -> tuple[int, str] | None:
     """Labelled frame and expression of a sequence, or None: it is not labelled, which does not mean neutral."""
-    files = _matching(base, _EMOTION)
+    files = numbered_files(base, EMOTION)
     if not files:
         return None
     if len(files) > 1:
@@ -124,13 +118,15 @@ def _emotion(base: Path, manifest: Manifest) -> tuple[int, str] | None:
 
 def _facs(base: Path, frame: int) -> dict[int, int] | None:
     """Unit -> intensity of the coded frame (0: present, strength not given), or None without a file."""
-    name = _matching(base, _FACS).get(frame)
+    name = numbered_files(base, FACS).get(frame)
     if name is None:
         return None
     found: dict[int, int] = {}
     for line, (unit, intensity) in _values(base / name, 2):
-        if not 0 <= intensity <= 5:
-            raise DataError(f"{base / name}:{line}: unknown intensity {intensity}: known are 0 to 5")
+        if not 0 <= intensity <= STRONGEST:
+            raise DataError(
+                f"{base / name}:{line}: unknown intensity {intensity}: known are 0 to {STRONGEST}"
+            )
         if unit in found:
             raise DataError(f"{base / name}:{line}: AU{unit} is listed twice")
         found[unit] = intensity
@@ -191,7 +187,7 @@ def write(world: World, root: Path, *, image_size: int) -> None:
         f"{IMAGES}/{base}/{sample.replace('/', '_')}.png"
         for base, sample in zip(split[0], samples, strict=True)
     ]
-    _write_pictures(world, root, samples, paths, image_size)
+    write_twin_pictures(world, root, samples, paths, image_size, save=_save)
     write_lines(root / IMAGES / split[0][0] / ".DS_Store", ["Bud1"])
 
 
@@ -202,29 +198,16 @@ def _facs_lines(record: pd.Series) -> list[str]:
         # Whole steps downwards, as grades A to E begin at 1 to 5.
         step = min(int(record.get(f"AU{unit}_intensity", 0)), 5)
         if step >= 1:
-            unknown = _draw(f"{record['sample']} AU{unit}") % 10 == 0
+            unknown = draw(f"{record['sample']} AU{unit}") % 10 == 0
             found.append(f"   {unit:.7e}   {0 if unknown else step:.7e}")
     return found
 
 
-def _draw(name: str) -> int:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
-
-
-def _write_pictures(world: World, root: Path, samples: list[str], paths: list[str], size: int) -> None:
-    """Render every record into a PNG file of about 4 : 3 whose central square is the drawn picture."""
+def _save(picture: np.ndarray, path: Path, sample: str) -> None:
+    """A PNG file of about 4 : 3 whose central square is the drawn picture; grey, but for a few people."""
     from PIL import Image
 
-    margin = ((0, 0), (size // 6, size // 6), (0, 0))
-    for start in range(0, len(paths), _RENDER_ROWS):
-        part = np.arange(start, min(start + _RENDER_ROWS, len(paths)))
-        for row, picture in zip(part, world.render(part, size), strict=True):
-            path = root / paths[int(row)]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            image = Image.fromarray(np.pad(picture.transpose(1, 2, 0), margin, mode="edge"))
-            grey = _draw(samples[int(row)].partition("/")[0]) % 10 > 0
-            (image.convert("L") if grey else image).save(path, format="PNG")
-    truth = world.records.drop(columns="sample").reset_index(drop=True)
-    truth.insert(0, "sample", samples)
-    truth.insert(1, "path", paths)
-    truth.to_csv(root / TRUTH, index=False, na_rep="nan", lineterminator="\n")
+    side = picture.shape[0] // 6
+    image = Image.fromarray(np.pad(picture, ((0, 0), (side, side), (0, 0)), mode="edge"))
+    grey = draw(sample.partition("/")[0]) % 10 > 0
+    (image.convert("L") if grey else image).save(path, format="PNG")

@@ -5,7 +5,6 @@ No public text gives the names of the owner's annotation files, so they are read
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fbu.data.layouts.bp4d import _pictures
-from fbu.data.layouts.bp4d_twin import PRESENT
 from fbu.data.layouts.files import (
     World,
     folder,
@@ -25,6 +22,8 @@ from fbu.data.layouts.files import (
     write_lines,
     write_twin_pictures,
 )
+from fbu.data.layouts.frames import LOST, numbered_files
+from fbu.data.layouts.twin_frames import PRESENT, draw
 from fbu.data.manifest import Manifest
 from fbu.errors import DataError
 
@@ -33,7 +32,6 @@ UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 23, 24)
 _PARTICIPANT = re.compile(r"(\d{3}[A-Z])\D*\.csv")
 _UNIT = re.compile(r"(?:AU)?0*([1-9]\d*)", re.IGNORECASE)
 _VALUES = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
-_LOST = "labelled frames without a picture"
 _UNCODED = "frames without any valid code"
 
 #: File, line, frame and values of the manifest's units.
@@ -65,7 +63,7 @@ def read(root: Path, manifest: Manifest) -> pd.DataFrame:
             raise DataError(
                 f"{listing}: participant {subject!r} is missing: add a line {subject},train or test"
             )
-        pictures = _pictures(images / subject)
+        pictures = numbered_files(images / subject)
         base = (images / subject).relative_to(root).as_posix()
         seen: set[int] = set()
         for path, line, frame, values in rows:
@@ -81,7 +79,7 @@ def read(root: Path, manifest: Manifest) -> pd.DataFrame:
                 found.append([f"{subject}/{frame:04d}", picture, subject, frame, parts[subject], *values])
     columns = ["sample", "path", "subject", "frame", "part", *manifest.labels]
     frames = pd.DataFrame(found, columns=columns).astype(dict.fromkeys(manifest.labels, "int8"))
-    frames.attrs["skipped"] = {_LOST: lost, _UNCODED: uncoded}
+    frames.attrs["skipped"] = {LOST: lost, _UNCODED: uncoded}
     return frames
 
 
@@ -184,11 +182,11 @@ def write(world: World, root: Path, *, image_size: int) -> None:
 
 def _codes(name: str, record: dict) -> list[int]:
     """Values of `UNITS` in one frame: -1 throughout where the face is out of view, 9 for single units."""
-    draw = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % 1000
-    if draw < 230:
+    drawn = draw(name) % 1000
+    if drawn < 230:
         return [-1] * len(UNITS)
     values = np.array([record.get(f"AU{unit}_intensity", -1.0) for unit in UNITS])
     codes = np.where(values < 0, -1, values >= PRESENT)
-    if draw < 250:
-        codes[draw % len(UNITS)] = 9
+    if drawn < 250:
+        codes[drawn % len(UNITS)] = 9
     return [int(code) for code in codes]
