@@ -47,7 +47,10 @@ BOX = COLUMNS[1:5]
 LEFT_OUT = {"8": "none", "9": "uncertain", "10": "no face"}
 #: Folder of face crops beside the whole pictures; see `crop_faces`.
 FACES = "Manually_Annotated_Faces"
-_PARTS = {"train": "train", "val": "test"}
+#: List of each part.
+LISTS = {"train": "training.csv", "val": "validation.csv"}
+#: The owner's validation part is for testing here.
+PARTS = {"train": "train", "val": "test"}
 EXPRESSION = re.compile(r"(\d+)_exp\.npy")
 _FIRST = ["sample", "path", "subject", "expression", "part"]
 
@@ -69,14 +72,14 @@ def read(root: Path, manifest: Manifest) -> pd.DataFrame:
     release = _release(root, manifest)
     skipped: Counter[str] = Counter()
     if release == "csv":
-        base, lists = _csv_pictures(root, manifest), folder(root, manifest, "lists")
+        base, lists = pictures_folder(root, manifest), folder(root, manifest, "lists")
         rows = [
             row
-            for name, part in (("training.csv", "train"), ("validation.csv", "val"))
+            for part, name in LISTS.items()
             for row in _list(lists / name, part, base, root, manifest, skipped)
         ]
     else:
-        rows = [row for part in _PARTS for row in _arrays(root, part, manifest, skipped)]
+        rows = [row for part in PARTS for row in _arrays(root, part, manifest, skipped)]
     frame = pd.DataFrame(rows, columns=[*_FIRST, *(BOX if release == "csv" else ())])
     frame.attrs["skipped"] = dict(skipped)
     return frame
@@ -140,7 +143,7 @@ def _release(root: Path, manifest: Manifest) -> str:
     )
 
 
-def _csv_pictures(root: Path, manifest: Manifest) -> Path:
+def pictures_folder(root: Path, manifest: Manifest) -> Path:
     """Folder of the lists' pictures: the face crops, or the whole pictures if the option says so."""
     wanted = manifest.options["pictures"]
     whole = folder(root, manifest, "pictures")
@@ -198,7 +201,7 @@ def _list(
             skipped[f"rows labelled {LEFT_OUT[code]}"] += 1
             continue
         stem = picture.rpartition(".")[0] or picture
-        rows.append([f"{part}/{stem}", f"{directory}/{picture}", stem, codes[code], _PARTS[part], *box])
+        rows.append([f"{part}/{stem}", f"{directory}/{picture}", stem, codes[code], PARTS[part], *box])
     return rows
 
 
@@ -234,7 +237,7 @@ def _arrays(root: Path, part: str, manifest: Manifest, skipped: Counter[str]) ->
             known = ", ".join([*manifest.codes, *LEFT_OUT])
             raise DataError(f"{path}: unknown label code {code!r}: known are {known}")
         sample = f"{part}/{at}"
-        rows.append([sample, f"{directory}/{pictures[at]}", sample, manifest.codes[code], _PARTS[part]])
+        rows.append([sample, f"{directory}/{pictures[at]}", sample, manifest.codes[code], PARTS[part]])
     return rows
 
 
