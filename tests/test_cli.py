@@ -1,7 +1,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from fbu import cli
+from fbu import cli, data
 from fbu.recipes import Recipe
 
 runner = CliRunner()
@@ -37,7 +37,7 @@ def test_run_and_once_more(tmp_path):
 
 def test_data_list_and_twin(tmp_path):
     result = runner.invoke(cli.app, ["data", "list", "--names"])
-    assert result.output.split() == ["bp4d", "facial_expressions", "rafdb"]
+    assert result.output.split() == list(data.names())
     result = runner.invoke(cli.app, ["data", "twin", "rafdb", "--root", str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert list(tmp_path.rglob("list_patition_label.txt"))

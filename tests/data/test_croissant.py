@@ -74,19 +74,78 @@ def test_list_is_loaded_by_others(tmp_path: Path, faces: Callable) -> None:
     assert files == own[["sample", "path"]].to_dict("records")
 
 
-def test_frames_are_loaded_by_others(tmp_path: Path, sequences: Callable) -> None:
-    known = load_manifest("bp4d")
-    world = sequences([("F001", "T1", (4, 5)), ("M003", "T3", (11, 120))])
-    layouts.layout("bp4d").write(world, tmp_path, image_size=8)
-    text = croissant.to_json("bp4d")
+@pytest.mark.parametrize(
+    ("name", "tasks"), [("bp4d", ("T1", "T3")), ("bp4dplus", ("T1", "T8")), ("gft", ("", ""))]
+)
+def test_frames_are_loaded_by_others(
+    name: str, tasks: tuple[str, str], tmp_path: Path, sequences: Callable
+) -> None:
+    known = load_manifest(name)
+    first, second = ("001A", "006B") if name == "gft" else ("F001", "M003")
+    world = sequences([(first, tasks[0], (4, 5, 6)), (second, tasks[1], (11, 120))])
+    layouts.layout(name).write(world, tmp_path, image_size=8)
+    text = croissant.to_json(name)
     own = layouts.read(tmp_path, known)
-    keys = ["subject", "activity", "frame"]
+    keys = ["subject", "activity", "frame"] if name != "gft" else ["subject", "frame"]
     labels = pd.DataFrame(loaded(text, tmp_path, "labels")).sort_values(keys).reset_index(drop=True)
     columns = [*keys, *known.labels]
-    at = labels.set_index(keys).index.isin(own.set_index(keys).index)  # one may have lost its picture
-    pd.testing.assert_frame_equal(labels[columns][at].reset_index(drop=True), own[columns], check_dtype=False)
+    # One may have lost its picture, and GFT leaves out what nobody coded.
+    at = labels.set_index(keys).index.isin(own.set_index(keys).index)
+    coded = labels[columns][at].reset_index(drop=True)
+    coded[list(known.labels)] = coded[list(known.labels)].replace(9, -1)
+    pd.testing.assert_frame_equal(coded, own[columns], check_dtype=False)
     frames = pd.DataFrame(loaded(text, tmp_path, "frames")).sort_values(keys).reset_index(drop=True)
-    pd.testing.assert_frame_equal(frames[[*keys, "path"]], own[[*keys, "path"]], check_dtype=False)
+    at = frames.set_index(keys).index.isin(own.set_index(keys).index)
+    seen = frames[[*keys, "path"]][at].reset_index(drop=True)
+    pd.testing.assert_frame_equal(seen, own[[*keys, "path"]], check_dtype=False)
+
+
+def test_participants_are_loaded_by_others(tmp_path: Path, sequences: Callable) -> None:
+    layouts.layout("gft").write(sequences([("001A", "", (1,)), ("006B", "", (1,))]), tmp_path, image_size=8)
+    assert loaded(croissant.to_json("gft"), tmp_path, "participants") == [
+        {"subject": "001A", "part": "train"},
+        {"subject": "006B", "part": "test"},
+    ]
+
+
+def test_posed_frames_are_loaded_by_others(tmp_path: Path, sequences: Callable) -> None:
+    known = load_manifest("ckplus")
+    world = sequences([("S001", "001", (1, 2)), ("S002", "004", (1, 2, 3))])
+    where = zip(world.records["subject"], world.records["activity"], world.records["frame"], strict=True)
+    world.records["sample"] = [f"{s}/{k}/{n:08d}" for s, k, n in where]
+    world.records["label"] = ["", "fear", "", "", "contempt"]
+    layouts.layout("ckplus").write(world, tmp_path, image_size=12)
+    text = croissant.to_json("ckplus")
+    own = layouts.read(tmp_path, known)
+    own["sample"] = own["sample"].str.replace("/", "_")
+    last = own[own["expression"] != "neutral"]
+    codes = {name: int(code) for code, name in known.codes.items()}
+    wanted = last.assign(expression=last["expression"].map(codes))[["sample", "subject", "expression"]]
+    found = sorted(loaded(text, tmp_path, "samples"), key=lambda row: row["sample"])
+    assert found == wanted.to_dict("records")
+    files = {row["sample"]: row["path"] for row in loaded(text, tmp_path, "files")}
+    assert len(files) == 5 and files.items() >= dict(zip(own["sample"], own["path"], strict=True)).items()
+
+
+@pytest.mark.parametrize("release", ["csv", "arrays"])
+def test_both_releases_are_loaded_by_others(release: str, tmp_path: Path, faces: Callable) -> None:
+    known = load_manifest("affectnet").with_options({"pictures": "whole"})
+    labels = ["fear", "anger", "contempt"]
+    world = faces("affectnet", [(f"{part}/{i}", labels[i]) for part in ("train", "val") for i in range(3)])
+    layout = layouts.layout("affectnet")
+    (layout.write_csv if release == "csv" else layout.write)(world, tmp_path, image_size=8)
+    text = croissant.to_json("affectnet")
+    own = layouts.read(tmp_path, known)
+    if release == "arrays":
+        files = {row["path"]: row["part"] for row in loaded(text, tmp_path, "files")}
+        parts = own["part"].map({"train": "train", "test": "val"})
+        assert files == dict(zip(own["path"], parts, strict=True))
+        return
+    train = own[own["part"] == "train"].set_index("subject")["expression"]
+    rows = {row["sample"]: row for row in loaded(text, tmp_path, "samples")}
+    coded = {sample: known.codes.get(str(row["expression"])) for sample, row in rows.items()}
+    assert {sample: name for sample, name in coded.items() if name} == train.to_dict()
+    assert {row["face_width"] for row in rows.values()} == {"8"}
 
 
 def test_clone_is_loaded_by_others(tmp_path: Path, picture: Callable) -> None:

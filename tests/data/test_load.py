@@ -16,6 +16,7 @@ from fbu.errors import DataError
 PEOPLE = [(f"person{chr(97 + i)}", ["neutral", "happiness", "fear"][i % 3]) for i in range(26)]
 PEOPLE += [(f"guest_{who}", label) for who, label in PEOPLE] + PEOPLE
 SAMPLES = [f"train_{i:05d}" for i in range(40)] + [f"test_{i:04d}" for i in range(12)]
+NAMES = ("affectnet", "bp4d", "bp4dplus", "facial_expressions", "gft", "rafdb")
 SUBJECTS = [
     "F001",
     "F002",
@@ -39,7 +40,21 @@ def _small_worlds(monkeypatch: pytest.MonkeyPatch, faces: Callable, sequences: C
         if name == "rafdb":
             labels = data.load_manifest(name).labels
             world = faces(name, [(s, labels[(i + seed) % 7]) for i, s in enumerate(SAMPLES)])
-        elif name == "bp4d":
+        elif name == "affectnet":
+            labels = data.load_manifest(name).labels
+            numbered = [f"train/{i}" for i in range(1, 41)] + [f"val/{i}" for i in range(1, 13)]
+            world = faces(name, [(s, labels[(i + seed) % 8]) for i, s in enumerate(numbered)])
+        elif name == "gft":
+            people = [f"{g:03d}{letter}" for g in range(1, 13) for letter in "ABC"]
+            world = sequences([(s, "", (3, 4, 9)) for s in people], seed)
+        elif name == "ckplus":
+            world = sequences([(f"S00{i}", "001", (1, 2, 3)) for i in range(1, 9)], seed)
+            records = world.records
+            records["sample"] = [
+                f"{s}/001/{n:08d}" for s, n in zip(records["subject"], records["frame"], strict=True)
+            ]
+            records["label"] = [n for label in data.load_manifest(name).labels for n in ("", "", label)]
+        elif name in ("bp4d", "bp4dplus"):
             world = sequences([(s, t, (3, 4, 9)) for s in SUBJECTS for t in ("T1", "T8")], seed)
         else:
             world = faces(name, PEOPLE)
@@ -49,7 +64,7 @@ def _small_worlds(monkeypatch: pytest.MonkeyPatch, faces: Callable, sequences: C
     monkeypatch.setattr(twins, "_world", small)
 
 
-@pytest.mark.parametrize("name", ["rafdb", "bp4d", "facial_expressions"])
+@pytest.mark.parametrize("name", NAMES)
 def test_twin_read_as_real_is_the_same(name: str, tmp_path: Path) -> None:
     data.export_twin(name, tmp_path)
     for split in ("train", "val", "test"):
@@ -62,7 +77,7 @@ def test_twin_read_as_real_is_the_same(name: str, tmp_path: Path) -> None:
         assert (own.source, real.source) == ("twin", "real")
 
 
-@pytest.mark.parametrize("name", ["rafdb", "bp4d", "facial_expressions"])
+@pytest.mark.parametrize("name", NAMES)
 def test_shape_of_what_is_loaded(name: str) -> None:
     parts = {split: data.load(name, split) for split in ("train", "val", "test")}
     people = [set(part.records["subject"]) for part in parts.values()]
@@ -74,14 +89,29 @@ def test_shape_of_what_is_loaded(name: str) -> None:
         assert list(part.records.index) == list(range(n)) and part.split == split
         assert {"sample", "subject", "fold", "true_subject"} <= set(part.records)
         if part.kind == "au":
-            assert part.targets.dtype == np.int8 and part.targets.shape == (n, 12)
-            assert {"activity", "frame"} <= set(part.records)
+            assert part.targets.dtype == np.int8 and part.targets.shape == (n, len(part.labels))
+            assert {"frame"} | ({"activity"} if name != "gft" else set()) <= set(part.records)
             truth = part.records[[f"true_{label}_intensity" for label in part.labels]].to_numpy() >= 2
-            np.testing.assert_array_equal(part.targets, truth)
+            coded = part.targets >= 0
+            assert coded.all() or name == "gft"
+            np.testing.assert_array_equal(part.targets[coded], truth[coded])
         else:
             assert part.targets.dtype == np.int64 and part.targets.shape == (n,)
             assert [part.labels[t] for t in part.targets] == list(part.records["expression"])
     assert len({part.fingerprint for part in parts.values()}) == 1
+
+
+def test_a_set_for_tests_only(tmp_path: Path) -> None:
+    data.export_twin("ckplus", tmp_path)
+    own, real = (
+        data.load("ckplus", "test", source=source, root=tmp_path, protocol="ke_fer", image_size=16)
+        for source in ("twin", "real")
+    )
+    np.testing.assert_array_equal(own.images, real.images)
+    pd.testing.assert_frame_equal(own.records, real.records)
+    assert "contempt" not in own.labels and own.counts()["pictures"].to_dict()["neutral"] == 9
+    with pytest.raises(DataError, match="no picture in split 'train' of ckplus"):
+        data.load("ckplus", "train", image_size=16)
 
 
 def test_pictures_belong_to_their_rows() -> None:

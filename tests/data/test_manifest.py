@@ -19,7 +19,7 @@ def plain(name: str) -> dict[str, Any]:
 
 
 def test_known_datasets() -> None:
-    assert {"bp4d", "facial_expressions", "rafdb"} <= set(names())
+    assert {"bp4d", "bp4dplus", "facial_expressions", "rafdb"} <= set(names())
     assert list(names()) == sorted(names())
 
 

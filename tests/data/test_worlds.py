@@ -24,7 +24,7 @@ def rafdb() -> worlds.World:
 
 
 def test_a_picture_does_not_depend_on_its_batch():
-    for name in ("bp4d", "rafdb"):
+    for name in ("bp4d", "ckplus", "rafdb"):
         world = worlds.make(name, "quick")
         rows = np.array([900, 3, 41, 700])
         together = world.render(rows, 32)
@@ -107,6 +107,77 @@ def test_rafdb_label_errors_and_people(rafdb):
     assert set(rafdb.records["expression"]) == set(labels.ORDERS["rafdb"])
 
 
+def test_affectnet_is_skewed_in_training_and_even_in_test():
+    world = worlds.make("affectnet", "demo")
+    counts = world.records.groupby(["split", "label"]).size()
+    assert counts.loc["test"].eq(200).all() and counts.loc["train"].sum() == 6000
+    assert counts.loc["train"].drop("contempt").min() > 60
+    assert 20 < counts.loc["train", "happiness"] / counts.loc["train", "contempt"] < 40
+    wrong = (world.records["label"] != world.records["expression"]).mean()
+    assert wrong == pytest.approx(0.10, abs=0.015)
+    assert len(world.scenes.identity.unique(dim=0)) == len(world)
+
+
+def test_affectnet_full_fits_its_people():
+    pictures = worlds.population_of("affectnet").pictures["full"]
+    assert pictures["train"] <= 15_000 and pictures["test"] < 5_000
+
+
+@pytest.fixture(scope="module")
+def ckplus() -> worlds.World:
+    return worlds.make("ckplus", "demo")
+
+
+def test_ckplus_has_the_sequences_of_the_real_set(ckplus):
+    records = ckplus.records
+    sequence = records["sample"].str.rpartition("/")[0]
+    ends = records.groupby(sequence).tail(1)
+    assert sequence.nunique() == 593 and records["subject"].nunique() == 123
+    counts = ends["label"].value_counts().to_dict()
+    assert counts == {**worlds.population_of("ckplus").labelled, "": 266}
+    assert ends[ends["label"] != ""].groupby(["subject", "label"]).size().max() == 1
+    lengths = records.groupby(sequence).size()
+    assert set(lengths) == set(range(6, 15))
+    assert (records.groupby(sequence)["frame"].max() == lengths).all() and records["sample"].is_unique
+
+
+def test_ckplus_rises_from_neutral_to_the_labelled_expression(ckplus):
+    records, units = ckplus.records, ckplus.records[worlds.INTENSITY].sum(axis=1)
+    sequence = records["sample"].str.rpartition("/")[0]
+    first, last = (
+        records.index.isin(pick.index)
+        for pick in (records.groupby(sequence).head(1), records.groupby(sequence).tail(1))
+    )
+    labelled = records.groupby(sequence)["label"].transform("last") != ""
+    assert (units[first] == 0).all() and units[last & labelled].min() > 0
+    assert (records["expression"][first] == "neutral").all()
+    assert (records["label"] == records["expression"])[last].all()
+    assert set(records["label"][first & labelled]) == {"neutral"}
+    assert set(records["label"][~first & ~last]) == {""}
+    grown = units.groupby(sequence).diff().dropna()
+    assert (grown > -0.5).all()
+    happy = last & (records["label"] == "happiness")
+    assert (records["AU12_intensity"][happy] > 2).mean() > 0.8
+    people = records.groupby("subject").indices.values()
+    faces = [ckplus.scene(rows).identity.unique(dim=0) for rows in people]
+    assert all(len(face) == 1 for face in faces) and len(torch.cat(faces).unique(dim=0)) == 123
+
+
+def test_gft_participants_talk_for_a_minute():
+    world = worlds.make("gft", "quick")
+    frames = world.records.groupby("subject")["frame"].agg(list)
+    assert len(frames) == 96 and {"001A", "032C"} <= set(frames.index)
+    assert all(found == list(range(1, 17)) for found in frames)
+    assert world.records["sample"].is_unique and world.records["sample"].iloc[0] == "001A/0001"
+    smile = (world.records["AU12_intensity"] >= 2).mean()
+    assert 0.4 < smile < 0.7 and (world.records["AU25_intensity"] >= 2).mean() > 0.3
+
+
+def test_ckplus_contempt_is_one_sided(ckplus):
+    rows = np.flatnonzero(ckplus.records["label"] == "contempt")
+    assert (ckplus.scene(rows).asym[:, AUS.index(14)].abs() == 1).all()
+
+
 def test_rafdb_shows_some_faces_mildly(rafdb):
     happy = rafdb.records[rafdb.records["expression"] == "happiness"]["AU12_intensity"]
     assert 0.02 < (happy.between(0.4, 2.6)).mean() < 0.3
@@ -114,8 +185,8 @@ def test_rafdb_shows_some_faces_mildly(rafdb):
 
 
 def test_no_two_sets_share_a_person():
-    ranges = sorted(p.first_identity for p in map(worlds.population_of, worlds.names()))
-    assert min(np.diff([*ranges, 5_000_000])) >= 1_000_000
+    firsts = [worlds.population_of(name).first_identity for name in worlds.names()]
+    assert min(np.diff(sorted([*firsts, 5_000_000]))) >= 1_000_000
     people = []
     for name in worlds.names():
         people.append(worlds.make(name, "quick").scenes.identity.unique(dim=0))
@@ -151,9 +222,27 @@ def test_pressed_lips_never_part():
 
 def test_patterns_use_known_units_and_fit_the_tasks():
     assert {u for p in patterns.PATTERNS.values() for u in p} <= set(AUS)
-    tasks = worlds.population_of("bp4d").tasks
-    assert list(tasks) == [a.task for a in labels.ACTIVITIES["bp4d"]]
-    assert set(tasks.values()) <= set(patterns.NAMES)
+    for name in ("bp4d", "bp4dplus"):
+        tasks = worlds.population_of(name).tasks
+        assert list(tasks) == [a.task for a in labels.ACTIVITIES[name]]
+        assert set(tasks.values()) <= set(patterns.NAMES)
+
+
+@pytest.mark.parametrize(("size", "people", "frames"), [("quick", 70, 3), ("demo", 140, 7)])
+def test_bp4dplus_has_every_task_of_its_people(size, people, frames):
+    world = worlds.make("bp4dplus", size)
+    counts = world.records.groupby(["subject", "activity"]).size()
+    assert len(counts) == people * 10 and set(counts) == {frames}
+    assert world.records["sample"].is_unique and len(world.scenes) == len(world)
+    sexes = world.records.groupby("subject")["sex"].unique()
+    assert all(list(s) == [{"F": "female", "M": "male"}[name[0]]] for name, s in sexes.items())
+
+
+def test_bp4dplus_people_are_the_same_in_all_sizes():
+    small, large = (worlds.make("bp4dplus", size) for size in ("quick", "demo"))
+    for subject in ("F005", "M055"):
+        a, b = (w.scene(np.flatnonzero(w.records["subject"] == subject)).identity for w in (small, large))
+        assert len(a.unique(dim=0)) == len(b.unique(dim=0)) == 1 and torch.equal(a[0], b[0])
 
 
 def test_apportion_keeps_every_class_and_the_total():
@@ -184,7 +273,7 @@ def test_attributes_follow_the_identity(rafdb):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(dataset="bp5d"), "no world for 'bp5d'; known: bp4d, rafdb"),
+        (dict(dataset="bp5d"), "no world for 'bp5d'; known: .*bp4d, .*rafdb"),
         (dict(dataset="bp4d", size="tiny"), "size is 'tiny'; known: quick, demo, full"),
         (dict(dataset="bp4d", seed=50), "seed is 50"),
     ],
@@ -200,4 +289,13 @@ def test_difficulty_parameters_are_fixed():
     assert rafdb.label_errors == 0.03
     assert dataclasses.astuple(rafdb.display) == ((0.70, 1.10), 0.10, (0.30, 0.50), 0.95, 0.20, 0.03)
     assert dataclasses.astuple(rafdb.look) == (0.6, 0.02, 0.6, 0.15, 0.8, 0.06)
-    assert dataclasses.astuple(worlds.population_of("bp4d").look) == (0.4, 0.0, 0.3, 0.05, 0.6, 0.005)
+    for name in ("bp4d", "bp4dplus"):
+        assert dataclasses.astuple(worlds.population_of(name).look) == (0.4, 0.0, 0.3, 0.05, 0.6, 0.005)
+    assert dataclasses.astuple(worlds.population_of("gft").look) == (0.7, 0.12, 0.4, 0.10, 0.8, 0.08)
+    ckplus = worlds.population_of("ckplus")
+    assert dataclasses.astuple(ckplus.display) == ((0.85, 1.10), 0.05, (0.30, 0.50), 0.95, 0.15, 0.03)
+    assert dataclasses.astuple(ckplus.look) == (0.35, 0.0, 0.3, 0.03, 0.6, 0.0)
+    affectnet = worlds.population_of("affectnet")
+    assert affectnet.label_errors == 0.10
+    assert dataclasses.astuple(affectnet.display) == ((0.60, 1.05), 0.15, (0.30, 0.50), 0.92, 0.20, 0.05)
+    assert dataclasses.astuple(affectnet.look) == (0.8, 0.05, 0.8, 0.25, 1.0, 0.08)

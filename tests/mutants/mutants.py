@@ -174,7 +174,7 @@ SPLITS = (
 LAYOUTS = (
     Mutant(
         "BP4D: not coded reads as absent",
-        "fbu/data/layouts/bp4d.py",
+        "fbu/data/layouts/frames.py",
         "str(coding.not_coded): -1}",
         "str(coding.not_coded): 0}",
         "tests/data/layouts/test_bp4d.py::test_fixture",

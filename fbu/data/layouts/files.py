@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -145,10 +145,22 @@ def write_lines(path: Path, text: Sequence[str], *, final_newline: bool = True) 
     path.write_bytes(("\n".join(text) + ("\n" if final_newline else "")).encode())
 
 
+def save_jpeg(picture: np.ndarray, path: Path, sample: str) -> None:
+    """Save a uint8 ``[S, S, 3]`` picture as JPEG, quality 95 and full colour resolution."""
+    from PIL import Image
+
+    Image.fromarray(picture).save(path, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+
+
 def write_twin_pictures(
-    world: World, root: Path, samples: Sequence[str], paths: Sequence[str], size: int
+    world: World,
+    root: Path,
+    samples: Sequence[str],
+    paths: Sequence[str],
+    size: int,
+    save: Callable[[np.ndarray, Path, str], None] = save_jpeg,
 ) -> None:
-    """Render every record of a world as JPEG (quality 95, full colour resolution) and write down the truth.
+    """Render every record of a world, save the pictures and write down the truth.
 
     Args:
         world: what is drawn.
@@ -156,16 +168,14 @@ def write_twin_pictures(
         samples: ids that reading gives, one per record.
         paths: of the pictures, relative to root.
         size: side in pixels.
+        save: given a uint8 ``[S, S, 3]`` picture, its path and its sample.
     """
-    from PIL import Image
-
     for parent in {(root / path).parent for path in paths}:
         parent.mkdir(parents=True, exist_ok=True)
     for start in range(0, len(paths), _RENDER_ROWS):
         part = np.arange(start, min(start + _RENDER_ROWS, len(paths)))
         for row, picture in zip(part, world.render(part, size), strict=True):
-            image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
-            image.save(root / paths[int(row)], format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+            save(np.ascontiguousarray(picture.transpose(1, 2, 0)), root / paths[int(row)], samples[int(row)])
     truth = world.records.drop(columns="sample").reset_index(drop=True)
     truth.insert(0, "sample", list(samples))
     truth.insert(1, "path", list(paths))

@@ -98,7 +98,7 @@ def test_short_form_has_the_frame_first_under_the_name_of_unit_1(
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([HEADER.replace(",17,", ",x17,"), FIRST], r"F001_T1.csv: column '17' \(AU17\) is missing"),
+        ([HEADER.replace(",17,", ",x17,"), FIRST], r"F001_T1.csv:1: column '17' \(AU17\) is missing"),
         (["frame,1,2", "1,0,0"], r"F001_T1.csv:1: unknown header frame,1,2... with 3 columns"),
         ([FIRST], r"F001_T1.csv:1: unknown header 2440"),
         (
