@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from fbu.data import load
 from fbu.data.dataset import Dataset
+from fbu.data.specs import load_spec
 from fbu.data.transforms import Augment
 from fbu.evaluation.predictions import score
 from fbu.labels import prompting
@@ -154,17 +154,7 @@ class _ClefTask(Task):
         start_weights(self.encoder, start)
 
     def split(self, name: str) -> Dataset:
-        spec = self.recipe.data
-        return load(
-            spec.name,
-            name,
-            source=spec.source,
-            fold=spec.fold,
-            protocol=spec.protocol,
-            size=spec.size,
-            seed=spec.seed,
-            image_size=spec.image_size,
-        )
+        return load_spec(self.recipe.data, name)
 
     @cached_property
     def train_split(self) -> Dataset:
