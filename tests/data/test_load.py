@@ -11,7 +11,9 @@ from fbu import data
 from fbu.config import home
 from fbu.data import layouts, twins
 from fbu.data.doctor import check
+from fbu.data.specs import load_spec
 from fbu.errors import DataError
+from fbu.recipes import DataSpec
 
 PEOPLE = [(f"person{chr(97 + i)}", ["neutral", "happiness", "fear"][i % 3]) for i in range(26)]
 PEOPLE += [(f"guest_{who}", label) for who, label in PEOPLE] + PEOPLE
@@ -62,6 +64,16 @@ def _small_worlds(monkeypatch: pytest.MonkeyPatch, faces: Callable, sequences: C
         return world
 
     monkeypatch.setattr(twins, "_world", small)
+
+
+def test_data_of_a_recipe_is_loaded_as_it_says() -> None:
+    part = load_spec(DataSpec(name="bp4d", fold=2, protocol="shifted_frames", seed=3, image_size=16), "test")
+    same = data.load("bp4d", "test", fold=2, protocol="shifted_frames", seed=3, image_size=16)
+    assert (part.name, part.split, part.fold, part.protocol) == ("bp4d", "test", 2, "shifted_frames")
+    assert part.fingerprint == same.fingerprint != data.load("bp4d", "test", fold=2, seed=3).fingerprint
+    np.testing.assert_array_equal(part.images, same.images)
+    with pytest.raises(DataError, match="tower"):
+        load_spec(DataSpec(name="tower"), "test")
 
 
 @pytest.mark.parametrize("name", NAMES)
