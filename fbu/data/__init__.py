@@ -86,21 +86,10 @@ def load(
     manifest = manifest.with_options({**options_of_copy(folder), **of_paper, **(options or {})})
     table = layouts.read(folder, manifest)
     skipped: dict[str, int] = table.attrs["skipped"]
-    placed = preset or preset_of(manifest, chosen, folder)
-    store = chosen_store()
-    data = fingerprint(folder, table, manifest, f"{placed}, {store}")
-    media = layouts.media(name)
-    decoded = cache.decoded(
-        folder,
-        table,
-        image_size=IMAGE_SIZES[size] if image_size is None else image_size,
-        preset=placed,
-        version=manifest.version,
-        media=media,
-        store=store,
-        points=points(folder, table, manifest, placed),
-        skip_unreadable=skip_unreadable,
-    )
+    side = IMAGE_SIZES[size] if image_size is None else image_size
+    how = how_made(folder, table, manifest, side, preset or preset_of(manifest, chosen, folder))
+    data = fingerprint(folder, table, manifest, f"{how.preset}, {how.store}")
+    decoded = cache.decoded(folder, table, how, skip_unreadable=skip_unreadable)
     if decoded.unreadable:
         skipped = {**skipped, "unreadable": len(decoded.unreadable)}
         table = table[~table["sample"].isin(decoded.unreadable)].reset_index(drop=True)
@@ -114,10 +103,10 @@ def load(
     records = table.assign(fold=blocks).iloc[at].reset_index(drop=True)
     records.attrs = {}
     spans = None
-    if media.clips:
+    if how.media.clips:
         ends = decoded.counts.cumsum()
         spans = np.stack([ends - decoded.counts, ends], 1)[at]
-    images = decoded.images if media.clips else cache.rows(decoded, at)
+    images = decoded.images if how.media.clips else cache.rows(decoded, at)
     facts = (manifest.kind, data, skipped, fold, protocol, spans)
     return Dataset(name, split, source, images, records, labels, *facts)
 
@@ -127,6 +116,14 @@ def preset_of(manifest: Manifest, protocol: Protocol | None, folder: Path) -> st
     name = protocol.preset if protocol is not None and protocol.preset else manifest.preset
     drawn = (folder / TRUTH).is_file()
     return "none" if drawn and preset_named(name).needs != "box" else name
+
+
+def how_made(
+    folder: Path, table: pd.DataFrame, manifest: Manifest, image_size: int, preset: str
+) -> cache.How:
+    """What the cache makes of a copy's pictures; see `points` for errors."""
+    media, given = layouts.media(manifest.name), points(folder, table, manifest, preset)
+    return cache.How(image_size, preset, manifest.version, media, chosen_store(), given)
 
 
 def points(folder: Path, table: pd.DataFrame, manifest: Manifest, preset: str) -> np.ndarray | None:

@@ -23,7 +23,7 @@ from fbu.config import home
 from fbu.data.alignment import preset_named
 from fbu.data.decoding import UNREADABLE, fit
 from fbu.data.media import PICTURES, Media, reason
-from fbu.data.stores import JpegImages, chosen_store, open_store, pack, writer
+from fbu.data.stores import JpegImages, open_store, pack, writer
 from fbu.errors import DataError
 
 # Raised when the same files give other arrays.
@@ -70,6 +70,9 @@ class How:
         media: what a row's path points to.
         store: ``array`` or ``jpeg``.
         points: what the preset needs, float ``[N, P, 2]`` in pixels, NaN where there is none.
+
+    Raises:
+        DataError: unknown preset, or an image size below 1.
     """
 
     image_size: int
@@ -111,13 +114,8 @@ def key_of(root: Path, paths: Sequence[str], how: How) -> str:
 def decoded(
     root: Path,
     table: pd.DataFrame,
+    how: How,
     *,
-    image_size: int,
-    preset: str = "none",
-    version: int = 1,
-    media: Media = PICTURES,
-    store: str | None = None,
-    points: np.ndarray | None = None,
     skip_unreadable: bool = False,
     progress: Progress | None = None,
 ) -> Decoded:
@@ -126,19 +124,13 @@ def decoded(
     Args:
         root: the dataset's folder.
         table: columns sample and path (relative to root), and what the media need.
-        image_size: side in pixels.
-        preset: a name of `fbu.data.alignment.PRESETS`.
-        version: of the manifest.
-        media: what a row's path points to.
-        store: ``array`` or ``jpeg``; default `fbu.data.stores.chosen_store`.
-        points: what the preset needs, float ``[N, P, 2]`` in pixels, NaN where there is none.
+        how: what is made of them.
         skip_unreadable: leave out what cannot be read instead of failing.
         progress: told about the rows that are done.
 
     Raises:
-        DataError: unknown preset, or unreadable pictures (counted, the first ones named).
+        DataError: unreadable pictures (counted, the first ones named).
     """
-    how = How(image_size, preset, version, media, chosen_store() if store is None else store, points)
     key = key_of(root, list(table["path"]), how)
     whole, partial = home() / "cache" / key, home() / "cache" / f"{key}-partial"
     with _locked(key):

@@ -30,7 +30,7 @@ def folders() -> list[str]:
 
 
 def test_pictures_come_in_order_channels_first(copy: tuple[Path, pd.DataFrame]) -> None:
-    found = cache.decoded(*copy, image_size=8)
+    found = cache.decoded(*copy, cache.How(8))
     assert isinstance(found.images, np.memmap) and not found.images.flags.writeable
     assert found.images.dtype == np.uint8 and found.images.shape == (5, 3, 8, 8)
     np.testing.assert_array_equal(found.images[:, :, 3, 4], COLOURS)
@@ -38,15 +38,15 @@ def test_pictures_come_in_order_channels_first(copy: tuple[Path, pd.DataFrame]) 
 
 
 def test_decoded_once(copy: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
-    first = cache.decoded(*copy, image_size=8)
+    first = cache.decoded(*copy, cache.How(8))
 
     def never(*args: object) -> np.ndarray:
         raise AssertionError("decoded twice")
 
     monkeypatch.setattr(cache, "fit", never)
-    np.testing.assert_array_equal(cache.decoded(*copy, image_size=8).images, first.images)
+    np.testing.assert_array_equal(cache.decoded(*copy, cache.How(8)).images, first.images)
     with pytest.raises(AssertionError):
-        cache.decoded(*copy, image_size=9)
+        cache.decoded(*copy, cache.How(9))
 
 
 def test_two_askers_decode_once(copy: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_two_askers_decode_once(copy: tuple[Path, pd.DataFrame], monkeypatch: py
 
     monkeypatch.setattr(cache, "fit", counted)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: cache.decoded(*copy, image_size=8), range(4)))
+        found = list(pool.map(lambda _: cache.decoded(*copy, cache.How(8)), range(4)))
     assert sorted(seen) == [f"{i}.png" for i in range(5)]
     assert all(np.array_equal(each.images, found[0].images) for each in found)
 
@@ -91,14 +91,14 @@ def test_unreadable_pictures_are_named_and_counted(copy: tuple[Path, pd.DataFram
         r"2 of 5 pictures cannot be read: images/1.png \(UnidentifiedImageError\), images/3.png \(missing\)"
     )
     with pytest.raises(DataError, match=expected):
-        cache.decoded(root, table, image_size=8)
+        cache.decoded(root, table, cache.How(8))
     assert folders() == []
-    found = cache.decoded(root, table, image_size=8, skip_unreadable=True)
+    found = cache.decoded(root, table, cache.How(8), skip_unreadable=True)
     assert found.samples == ["s0", "s2", "s4"] and found.unreadable == ["s1", "s3"]
     np.testing.assert_array_equal(found.images[:, :, 0, 0], [COLOURS[i] for i in (0, 2, 4)])
     with pytest.raises(DataError, match="2 of 5"):
-        cache.decoded(root, table, image_size=8)
-    again = cache.decoded(root, table, image_size=8, skip_unreadable=True)
+        cache.decoded(root, table, cache.How(8))
+    again = cache.decoded(root, table, cache.How(8), skip_unreadable=True)
     assert again.unreadable == found.unreadable and again.folder == found.folder
 
 
@@ -110,7 +110,7 @@ def test_truncated_jpeg_is_unreadable(tmp_path: Path) -> None:
     table = pd.DataFrame({"sample": ["x"], "path": ["x.jpg"]})
     for skip in (False, True):
         with pytest.raises(DataError, match=r"1 of 1 pictures cannot be read: x.jpg"):
-            cache.decoded(tmp_path, table, image_size=8, skip_unreadable=skip)
+            cache.decoded(tmp_path, table, cache.How(8), skip_unreadable=skip)
 
 
 def test_interrupted_writing_leaves_nothing(
@@ -123,20 +123,20 @@ def test_interrupted_writing_leaves_nothing(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(cache, "fit", stop)
-        cache.decoded(*copy, image_size=8)
+        cache.decoded(*copy, cache.How(8))
     assert folders() == []
 
 
 def test_leftovers_of_a_killed_process_are_removed(copy: tuple[Path, pd.DataFrame]) -> None:
     key = cache.key_of(copy[0], list(copy[1]["path"]), cache.How(8))
     (home() / "cache" / f".{key}.dead").mkdir(parents=True)
-    cache.decoded(*copy, image_size=8)
+    cache.decoded(*copy, cache.How(8))
     assert folders() == [key]
 
 
 @pytest.mark.parametrize("at", [[0, 1, 2, 3, 4], [2, 3], [4], [0, 2, 4], [1, 4]])
 def test_rows(copy: tuple[Path, pd.DataFrame], at: list[int]) -> None:
-    found = cache.decoded(*copy, image_size=8)
+    found = cache.decoded(*copy, cache.How(8))
     for _ in range(2):
         part = cache.rows(found, np.array(at))
         assert isinstance(part, np.memmap)
@@ -182,6 +182,6 @@ def test_large_jpeg_is_close_to_a_full_decode(tmp_path: Path) -> None:
 
 def test_unknown_preset_and_size(copy: tuple[Path, pd.DataFrame]) -> None:
     with pytest.raises(DataError, match="unknown alignment preset 'square': known are none, centre"):
-        cache.decoded(*copy, image_size=8, preset="square")
+        cache.decoded(*copy, cache.How(8, preset="square"))
     with pytest.raises(DataError, match="image_size is 0"):
-        cache.decoded(*copy, image_size=0)
+        cache.decoded(*copy, cache.How(0))

@@ -25,7 +25,7 @@ def numbers(picture: np.ndarray) -> str:
 def test_pictures_come_from_their_lines(tmp_path: Path) -> None:
     drawn = np.random.default_rng(0).integers(0, 256, (5, 4, 4))
     table = write(tmp_path / "p.csv", [numbers(p) for p in drawn]).iloc[[3, 0, 4]]
-    found = cache.decoded(tmp_path, table, image_size=4, media=PixelRows(4, 1))
+    found = cache.decoded(tmp_path, table, cache.How(4, media=PixelRows(4, 1)))
     expected = np.broadcast_to(drawn[[3, 0, 4], None], (3, 3, 4, 4))
     np.testing.assert_array_equal(found.images, expected)
 
@@ -51,8 +51,8 @@ def test_quoted_pixels_and_no_final_newline(tmp_path: Path) -> None:
 def test_a_malformed_line_is_named(tmp_path: Path, text: str, reason: str) -> None:
     table = write(tmp_path / "p.csv", [text, "1 2 3 4"])
     with pytest.raises(DataError, match=f"1 of 2 pictures cannot be read: p.csv: s0 \\({reason}\\)"):
-        cache.decoded(tmp_path, table, image_size=2, media=PixelRows(2, 1))
-    found = cache.decoded(tmp_path, table, image_size=2, media=PixelRows(2, 1), skip_unreadable=True)
+        cache.decoded(tmp_path, table, cache.How(2, media=PixelRows(2, 1)))
+    found = cache.decoded(tmp_path, table, cache.How(2, media=PixelRows(2, 1)), skip_unreadable=True)
     assert found.unreadable == ["s0"] and found.images.shape == (1, 3, 2, 2)
 
 

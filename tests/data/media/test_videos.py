@@ -67,12 +67,12 @@ def test_video_frames_in_the_cache(tmp_path: Path) -> None:
             "frame_at": [0, 20, 39, 1, 2, 30],
         }
     )
-    found = cache.decoded(tmp_path, table, image_size=8, media=VideoFrames())
+    found = cache.decoded(tmp_path, table, cache.How(8, media=VideoFrames()))
     expected = [LEVELS[0], LEVELS[20], LEVELS[39], LEVELS[-2], LEVELS[-3], LEVELS[-31]]
     np.testing.assert_allclose(levels_of(found.images), expected, atol=2.9)
     (tmp_path / "b.avi").unlink()
     with pytest.raises(DataError, match=r"3 of 6 pictures cannot be read: b.avi: s3 \(missing\)"):
-        cache.decoded(tmp_path, table, image_size=8, media=VideoFrames())
+        cache.decoded(tmp_path, table, cache.How(8, media=VideoFrames()))
 
 
 def folder_clip(root: Path, name: str, levels: list[int], pattern: str = "{}.png") -> None:
@@ -95,7 +95,7 @@ def test_clips_keep_evenly_spread_frames(tmp_path: Path) -> None:
     folder_clip(tmp_path, "long", LEVELS)
     write_video(tmp_path / "video.mp4", LEVELS)
     table = pd.DataFrame({"sample": list("abc"), "path": ["short", "long", "video.mp4"]})
-    found = cache.decoded(tmp_path, table, image_size=8, media=Clips(8))
+    found = cache.decoded(tmp_path, table, cache.How(8, media=Clips(8)))
     assert found.counts.tolist() == [1, 8, 8]
     kept = [LEVELS[i] for i in spread(40, 8)]
     np.testing.assert_allclose(levels_of(found.images), [50, *kept, *kept], atol=2.9)
@@ -125,8 +125,8 @@ def test_a_corrupt_tail_is_an_error_or_cut(tmp_path: Path) -> None:
     (tmp_path / "c" / "3.png").write_bytes(b"")
     table = pd.DataFrame({"sample": ["v", "c"], "path": ["v.avi", "c"]})
     with pytest.raises(DataError, match=r"c \(3.png: UnidentifiedImageError\)"):
-        cache.decoded(tmp_path, table.iloc[1:], image_size=8, media=Clips())
-    found = cache.decoded(tmp_path, table, image_size=8, media=Clips(), skip_unreadable=True)
+        cache.decoded(tmp_path, table.iloc[1:], cache.How(8, media=Clips()))
+    found = cache.decoded(tmp_path, table, cache.How(8, media=Clips()), skip_unreadable=True)
     assert found.counts[1] == 2 and 5 <= found.counts[0] < 20
     assert "c" in found.cut and found.unreadable == []
 
@@ -140,4 +140,4 @@ def test_nothing_to_see(tmp_path: Path) -> None:
     assert found[0] == "no frames" and found[3] == "missing"
     assert all(isinstance(f, str) for f in found)
     with pytest.raises(DataError, match="4 of 4 pictures cannot be read"):
-        cache.decoded(tmp_path, table, image_size=8, media=Clips(), skip_unreadable=True)
+        cache.decoded(tmp_path, table, cache.How(8, media=Clips()), skip_unreadable=True)
