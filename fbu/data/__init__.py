@@ -25,6 +25,7 @@ from fbu.errors import DataError
 
 __all__ = [
     "Dataset",
+    "IMAGE_SIZES",
     "Manifest",
     "export_twin",
     "fingerprint",
@@ -77,7 +78,7 @@ def load(
     _known("split", split, splits.SPLITS)
     _known("source", source, SOURCES)
     check_size(size)
-    chosen = _protocol(manifest, protocol)
+    chosen = protocol_named(manifest, protocol)
     fold = splits.known_fold(manifest, fold)
     if split == "val" and chosen is not None and chosen.validation == "none":
         raise DataError(f"protocol {protocol!r} of {name} has no validation part: train and test are there")
@@ -205,7 +206,8 @@ def _known(what: str, value: str, known: tuple[str, ...]) -> None:
         raise DataError(f"unknown {what} {value!r}: known are {', '.join(known)}")
 
 
-def _protocol(manifest: Manifest, name: str | None) -> Protocol | None:
+def protocol_named(manifest: Manifest, name: str | None) -> Protocol | None:
+    """A protocol of a manifest, None for none; a DataError with the known ones."""
     if name is None:
         return None
     if name not in manifest.protocols:

@@ -135,6 +135,13 @@ class Clips:
             except UNREADABLE as error:
                 yield [reason(error)]
 
+    def kept(self, clip: Path) -> int:
+        """Frames that are kept of a clip; 0 if it cannot be read."""
+        try:
+            return min(self.limit, len(frames_of(clip)) if clip.is_dir() else count_frames(clip))
+        except UNREADABLE:
+            return 0
+
     def _folder(self, folder: Path) -> Iterator[Image.Image | str]:
         files = frames_of(folder)
         if not files:
