@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from fbu.book.dataset_pages import dataset_files
 from fbu.book.notebooks import ANSI
 from fbu.book.status import status_page
 from fbu.errors import DataError
@@ -23,7 +24,7 @@ _MADE = ("_toc.yml", "status_table.txt")  # written by `stage` itself
 _LEAST_TEXT = 200  # characters: less than a heading and a paragraph means that the page came out empty
 
 
-def stage(root: Path, executed: Path, target: Path, facts: Mapping[str, str]) -> list[str]:
+def stage(root: Path, executed: Path, target: Path, facts: Mapping[str, str], workers: int = 1) -> list[str]:
     """Copy pages and executed notebooks to ``target``; returns the pages of the contents.
 
     Equal files stay untouched. Notebooks without an executed version are left out of the contents; so is a
@@ -34,6 +35,7 @@ def stage(root: Path, executed: Path, target: Path, facts: Mapping[str, str]) ->
         executed: folder of executed notebooks, by chapter.
         target: Jupyter Book's source folder.
         facts: what the status page says about this build, e.g. its profile.
+        workers: dataset pages made at a time.
 
     Raises:
         DataError: the contents name a page that does not exist.
@@ -46,6 +48,7 @@ def stage(root: Path, executed: Path, target: Path, facts: Mapping[str, str]) ->
     for path in executed.glob("*/*.ipynb"):
         if (root / "notebooks" / path.relative_to(executed)).is_file() and not path.stem.endswith(".failed"):
             files[Path("notebooks") / path.relative_to(executed)] = path
+    files |= dataset_files(pages_of(contents), workers)
     present = {path.with_suffix("").as_posix() for path in files if path.suffix in (".md", ".rst", ".ipynb")}
     missing = [page for page in pages_of(contents) if page not in present and not _is_source(root, page)]
     if missing:

@@ -74,7 +74,7 @@ def build(root: Path, options: Options, console: Console | None = None) -> Path 
                 staging.execute(jobs, target, root=root, workers=options.workers, progress=progress)
             line = progress.add_task("pages", total=None)
             facts = {"profile": options.profile, "source": str(settings.get("source", "twin"))}
-            listed = pages.stage(root, folder / "notebooks", folder / "source", facts)
+            listed = pages.stage(root, folder / "notebooks", folder / "source", facts, options.workers)
             index, notes = pages.build_html(folder / "source", folder / "work", folder / "html", listed)
             progress.update(line, total=1, completed=1)
     for note in notes:

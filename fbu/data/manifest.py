@@ -88,6 +88,7 @@ class Expected(_Part):
     sequences: int | None = Field(None, description="labelled sequences")
     parts: dict[str, int] = Field({}, description="rows by official part")
     classes: dict[str, int] = Field({}, description="rows by class, all parts together")
+    rates: dict[int, float] = Field({}, description="percent of coded rows in which an action unit is on")
     source: str = Field(description="where the counts come from")
 
 

@@ -10,27 +10,12 @@ import pandas as pd
 from fbu import figures, ledger
 from fbu.data import difficulty
 from fbu.data.dataset import Dataset
+from fbu.data.manifest import load_manifest
 from fbu.data.specs import load_spec
 from fbu.experiments.common import Table, points, with_spread
 from fbu.experiments.profiles import profile_named
 from fbu.provenance import sources as sources_of
 from fbu.recipes import DataSpec
-
-# Occurrence of the 12 units in BP4D in percent, derived from published class weights; see the datasets page.
-BP4D_RATES = {
-    "AU1": 19,
-    "AU2": 15,
-    "AU4": 21,
-    "AU6": 46,
-    "AU7": 59,
-    "AU10": 59,
-    "AU12": 56,
-    "AU14": 48,
-    "AU15": 18,
-    "AU17": 36,
-    "AU23": 17,
-    "AU24": 15,
-}
 
 
 def sources(table: Table) -> pd.DataFrame:
@@ -263,4 +248,5 @@ def difficulty_table(profile: str) -> pd.DataFrame:
 def unit_rates(bp4d: Dataset) -> pd.DataFrame:
     """Occurrence of each action unit in a split of the twin, beside the real set's (derived), in percent."""
     on = {name: 100 * float((bp4d.targets[:, i] == 1).mean()) for i, name in enumerate(bp4d.labels)}
-    return pd.DataFrame({"twin": on, "real (derived)": BP4D_RATES}).round(0).astype(int)
+    real = {f"AU{n}": rate for n, rate in load_manifest("bp4d").expected.rates.items()}
+    return pd.DataFrame({"twin": on, "real (derived)": real}).round(0).astype(int)

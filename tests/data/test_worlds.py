@@ -7,10 +7,10 @@ import torch
 from fbu import labels
 from fbu.data import worlds
 from fbu.data.faces import AUS, COLS, Identity
+from fbu.data.manifest import load_manifest
 from fbu.data.worlds import album, drawing, patterns, wild
 
-# Occurrence rates of BP4D's units in percent, derived from published class weights.
-BP4D_RATES = dict(zip(labels.AU_SETS["bp4d"], (19, 15, 21, 46, 59, 59, 56, 48, 18, 36, 17, 15), strict=True))
+BP4D_RATES = load_manifest("bp4d").expected.rates
 
 
 @pytest.fixture(scope="module")

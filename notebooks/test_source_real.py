@@ -1,0 +1,44 @@
+"""A notebook with `source real`: a lab's own copy takes the way of a twin and gives the same numbers.
+
+It stands beside the notebooks, and is run with them, because it shares their trained runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from fbu import config, data, runs
+from fbu.book import find, run_notebook
+from fbu.book.notebooks import MARK
+from fbu.experiments import clef
+
+ROOT = Path(__file__).resolve().parent.parent
+NAME = "clef/fig5_similarity"
+
+
+def checked(path: Path) -> list[str]:
+    """Outputs of the cells that are held still."""
+    cells = nbformat.read(path, as_version=4).cells
+    marked = [cell for cell in cells if MARK in cell.metadata.get("tags", [])]
+    return [output.text for cell in marked for output in cell.outputs]
+
+
+def test_a_written_twin_read_as_real_gives_the_metrics_of_the_twin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin, real = (clef.fig5_similarity("quick", source) for source in ("twin", "real"))
+    for name in {recipe.data.name for recipe in real.recipes()}:
+        data.export_twin(name, tmp_path)
+    path = next(book.path for book in find(ROOT) if book.name == NAME)
+    found = run_notebook(path, {"source": "real", "data_root": str(tmp_path)}, tmp_path / "real.ipynb")
+    assert checked(found) == checked(path) != []
+    monkeypatch.setenv("FBU_DATA", str(tmp_path))
+    assert config.data_root() == tmp_path.resolve()
+    twin.run(workers=1, device="cpu")
+    for of_twin, of_real in zip(twin.recipes(), real.recipes(), strict=True):
+        a, b = runs.find(of_twin), runs.find(of_real)
+        assert a is not None and b is not None and b.provenance["source"] == "real"
+        assert b.metrics == a.metrics and b.folder != a.folder
