@@ -31,6 +31,7 @@ from fbu.errors import DataError
 UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 23, 24)
 #: Name of a participant's file.
 PARTICIPANT = re.compile(r"(\d{3}[A-Z])\D*\.csv")
+SUBJECT = re.compile(r"\d{3}[A-Z]")
 UNIT = re.compile(r"(?:AU)?0*([1-9]\d*)", re.IGNORECASE)
 #: Values that are codes; anything else is not coded.
 VALUES = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
