@@ -315,7 +315,7 @@ BP4D = [
         "AUCoding/AU_OCC",
     ),
     warning("bp4d", "frame name", copied(B1, f"{FRAMES}/x1.jpg"), "strange file name", FRAMES),
-    error("bp4d", "one number twice", copied(B1, f"{FRAMES}/00005.jpg"), "frame twice", B1),
+    error("bp4d", "one number twice", copied(B1, f"{FRAMES}/00005.jpg"), "number twice", B1),
     warning(
         "bp4d", "frame of no row", copied(B1, f"{FRAMES}/99.jpg"), "picture without label", "Sequences_2D+3D"
     ),

@@ -173,8 +173,8 @@ def numbered(copy: Copy, directory: Path, pattern: re.Pattern[str]) -> dict[int,
         if match := pattern.fullmatch(name):
             first = found.setdefault(int(match[1]), name)
             if first != name:
-                what = f"{first} and {name} have the same frame number"
-                copy.error("frame twice", directory / name, None, what, "remove one of the two files")
+                what = f"{first} and {name} have the same number"
+                copy.error("number twice", directory / name, None, what, "remove one of the two files")
     return found
 
 

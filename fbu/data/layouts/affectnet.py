@@ -256,8 +256,10 @@ def code_of(path: Path) -> str:
     try:
         # Never a pickle: that could run code.
         array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path} is not an array file: {str(error).splitlines()[0]}") from error
+    # A damaged header is parsed as Python and fails in as many ways as there are.
+    except Exception as error:
+        told = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(f"{path} is not an array file: {told}: restore the file") from error
     if not isinstance(array, np.ndarray) or array.size != 1 or array.dtype.kind not in "USiuf":
         what = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else "an archive"
         raise DataError(f"{path}: expected one number or text, found {what}")
