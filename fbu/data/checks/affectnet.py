@@ -218,8 +218,8 @@ def _code(copy: Copy, path: Path) -> str | None:
     try:
         code = code_of(path)
     except DataError as error:
-        what = str(error).removeprefix(str(path)).lstrip(": ")
-        copy.error("not an array file", path, None, f"the file cannot be used: {what}", "restore the file")
+        what = str(error).replace(str(path), path.name)
+        copy.error("not an array file", path, None, what, "restore the file from the owner's delivery")
         return None
     if code in copy.manifest.codes or code in LEFT_OUT:
         return code

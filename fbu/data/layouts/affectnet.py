@@ -259,7 +259,7 @@ def code_of(path: Path) -> str:
     # A damaged header is parsed as Python and fails in as many ways as there are.
     except Exception as error:
         told = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path} is not an array file: {told}: restore the file") from error
+        raise DataError(f"{path} is not an array file: {told}") from error
     if not isinstance(array, np.ndarray) or array.size != 1 or array.dtype.kind not in "USiuf":
         what = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else "an archive"
         raise DataError(f"{path}: expected one number or text, found {what}")
