@@ -12,8 +12,17 @@ from pathlib import Path
 from fbu.data.checks import Copy, Row
 from fbu.data.checks.text import fields_of, has_width, whole
 from fbu.data.layouts.files import optional_folder
-from fbu.data.layouts.frames import PICTURE, SEQUENCE, STRONGEST, SUBJECT, intensity_name, unit_columns
+from fbu.data.layouts.frames import (
+    PICTURE,
+    SEQUENCE,
+    STRONGEST,
+    SUBJECT,
+    intensity_name,
+    unit_columns,
+    whole_option,
+)
 from fbu.data.manifest import Coding
+from fbu.errors import DataError
 from fbu.wording import counted, some
 
 _ENDINGS = (".jpg", ".jpeg", ".png")
@@ -56,6 +65,7 @@ class Frames:
 
 def examine_frames(copy: Copy, form: Form) -> None:
     """Check occurrence files, intensity files and frames."""
+    sound_offset(copy)
     images, occurrence = copy.folder("images"), copy.folder("occurrence")
     found: dict[tuple[str, str], Frames] = {}
     if occurrence is not None:
@@ -71,6 +81,17 @@ def examine_frames(copy: Copy, form: Form) -> None:
         if occurrence is not None:
             unlabelled(copy, images, {f"{subject}/{task}": one for (subject, task), one in found.items()})
             shift(copy, images, found.values())
+
+
+def sound_offset(copy: Copy) -> None:
+    """Report an option ``offset`` that is no number, and go on without it."""
+    try:
+        whole_option(copy.manifest, "offset")
+    except DataError as error:
+        copy.error(
+            "wrong option", copy.root, None, str(error), "write a number such as -1, or remove the option"
+        )
+        copy.manifest = copy.manifest.with_options({"offset": 0})
 
 
 def _sequences(copy: Copy, occurrence: Path, form: Form) -> list[tuple[str, str, Path]]:
@@ -196,7 +217,7 @@ def _match(copy: Copy, frames: Frames, subject: str, task: str, path: Path, imag
 
 def picture_of(copy: Copy, frames: Frames, frame: int, base: str) -> str:
     """Path of a frame's picture, empty if there is none."""
-    name = frames.pictures.get(frame + int(copy.manifest.options["offset"]))
+    name = frames.pictures.get(frame + whole_option(copy.manifest, "offset"))
     return f"{base}/{name}" if name else ""
 
 
@@ -301,7 +322,7 @@ def _strange_folders(copy: Copy, images: Path, found: Mapping[tuple[str, str], F
 
 def unlabelled(copy: Copy, images: Path, found: Mapping[str, Frames]) -> None:
     """Warn once about pictures outside the coded part; ``found`` is by folder."""
-    offset = int(copy.manifest.options["offset"])
+    offset = whole_option(copy.manifest, "offset")
     extra = {
         name: sum(number - offset not in frames.named for number in frames.pictures)
         for name, frames in found.items()

@@ -13,6 +13,7 @@ from fbu.data.checks.frames import (
     numbered_pictures,
     picture_of,
     shift,
+    sound_offset,
     strange_files,
     unlabelled,
     without_picture,
@@ -38,6 +39,7 @@ class _Participant:
 
 def examine(copy: Copy) -> None:
     """Check the list of parts, the annotations and the frames."""
+    sound_offset(copy)
     images, parts = copy.folder("images"), _parts(copy)
     found: dict[str, _Participant] = {}
     for path, column in _files(copy):

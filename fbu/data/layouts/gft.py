@@ -22,7 +22,7 @@ from fbu.data.layouts.files import (
     write_lines,
     write_twin_pictures,
 )
-from fbu.data.layouts.frames import LOST, numbered_files
+from fbu.data.layouts.frames import LOST, numbered_files, whole_option
 from fbu.data.layouts.twin_frames import PRESENT, draw
 from fbu.data.manifest import Manifest
 from fbu.errors import DataError
@@ -58,7 +58,7 @@ def read(root: Path, manifest: Manifest) -> pd.DataFrame:
     """
     images = folder(root, manifest, "images")
     parts, listing = _parts(root, manifest)
-    offset = int(manifest.options["offset"])
+    offset = whole_option(manifest, "offset")
     found: list[list[str | int]] = []
     lost = uncoded = 0
     for subject, rows in _by_participant(root, manifest).items():
