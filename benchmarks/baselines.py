@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -161,3 +162,34 @@ def _keeping_attention(
         return layer.out_proj((attention @ v).transpose(1, 2).flatten(2)), None
 
     return forward
+
+
+def read_pictures(paths: Sequence[Path], size: int) -> np.ndarray:
+    """Picture files as one uint8 array [N, 3, S, S], one after the other."""
+    out = []
+    for path in paths:
+        with Image.open(path) as image:
+            out.append(np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)))
+    return np.stack(out).transpose(0, 3, 1, 2)
+
+
+def decode_pictures(paths: Sequence[Path], size: int, out: Path) -> int:
+    """Read all pictures and keep them in one file; returns their number."""
+    np.save(out, read_pictures(paths, size))
+    return len(paths)
+
+
+def decode_clips(paths: Sequence[Path], size: int, kept: int) -> int:
+    """Read every frame of every clip, resize it, and then keep some evenly spread; returns the number of clips."""
+    import av
+
+    for path in paths:
+        if path.is_dir():
+            names = sorted(path.iterdir(), key=lambda p: int(p.stem))
+            frames = [read_pictures([name], size)[0] for name in names]
+        else:
+            with av.open(str(path)) as container:
+                pictures = (frame.to_image() for frame in container.decode(video=0))
+                frames = [np.asarray(p.resize((size, size))).transpose(2, 0, 1) for p in pictures]
+        np.stack([frames[i] for i in np.linspace(0, len(frames) - 1, kept).astype(int)])
+    return len(paths)

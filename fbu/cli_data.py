@@ -1,4 +1,4 @@
-"""Command line for datasets: ``fbu data list``, ``twin``, ``check``, ``preview``, ``fetch``, ``croissant`` ..."""
+"""Command line for datasets: ``fbu data list``, ``twin``, ``check``, ``cache``, ``preview``, ``fetch`` ..."""
 
 from __future__ import annotations
 
@@ -110,6 +110,52 @@ def _print(report: Report, limit: int) -> None:
         for mend in dict.fromkeys(problem.mend for problem in problems[:limit]):
             console.print(f"  [dim]mend: {escape(mend)}[/]")
     console.print(f"\n{report.verdict()}")
+
+
+@data_app.command("cache")
+def data_cache(
+    name: str,
+    root: RootOption = None,
+    source: SourceOption = None,
+    size: SizeOption = "quick",
+    seed: SeedOption = 0,
+    image_size: Annotated[
+        int | None, typer.Option(help="side in pixels; default: 224, of quick and demo twins 64")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option(help="whose reader options and alignment are taken")] = None,
+    preset: Annotated[str | None, typer.Option(help="alignment; default: the protocol's")] = None,
+    store: Annotated[str | None, typer.Option(help="array, or jpeg for sets that do not fit")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what it would take")] = False,
+    skip_unreadable: Annotated[bool, typer.Option(help="leave out what cannot be read")] = False,
+) -> None:
+    """Decode a dataset before training: once, aligned and resized; refuses early when it does not fit."""
+    import os
+
+    from fbu import data
+    from fbu.data.caching import cache_dataset
+
+    if store is not None:
+        os.environ["FBU_CACHE_STORE"] = store
+    chosen = _source(source)
+    folder = data.locate(data.load_manifest(name), chosen, root=root, size=size, seed=seed)
+    side = image_size or data.IMAGE_SIZES[size if chosen == "twin" else "full"]
+    with bar("rows") as progress:
+        plan = cache_dataset(
+            name,
+            folder,
+            image_size=side,
+            protocol=protocol,
+            preset=preset,
+            dry_run=dry_run,
+            skip_unreadable=skip_unreadable,
+            progress=progress,
+        )
+    console.print(escape(str(plan)))
+    if dry_run and not plan.fits:
+        console.print("[yellow]this does not fit[/]")
+        raise typer.Exit(1)
+    if store is not None and not dry_run:
+        console.print(f"to use it: export FBU_CACHE_STORE={escape(store)}")
 
 
 @data_app.command("preview")

@@ -18,6 +18,8 @@ from fbu.errors import DataError
 
 _PACKAGE = __name__.split(".")[0]
 _ROOT = Path(__file__).resolve().parent.parent
+# Packages with one module per dataset: how its files are read, who is in its twin.
+_BY_DATASET = (f"{_PACKAGE}.data.layouts", f"{_PACKAGE}.data.worlds.populations")
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _IGNORED_FIELDS = {"type_comment", "type_ignores", "kind"}
 
@@ -62,6 +64,17 @@ def reached(module: str, *, root: Path | None = None) -> list[str]:
             seen.add(name)
             waiting.extend(_imports(name, base))
     return sorted(seen)
+
+
+def reached_by_name(dataset: str, *, root: Path | None = None) -> list[str]:
+    """Modules that are found by a dataset's name at run time, with all that they reach; sorted.
+
+    They are looked up by a computed name, so :func:`reached` cannot see them. A name without modules, as that of
+    the stand-in towers' pictures, gives an empty list.
+    """
+    named = (f"{package}.{dataset}" for package in _BY_DATASET)
+    known = [module for module in named if _locate(module, root or _ROOT) is not None]
+    return sorted({name for module in known for name in reached(module, root=root)})
 
 
 def _locate(module: str, root: Path) -> Path | None:

@@ -28,10 +28,9 @@ def data_fingerprint(recipe: Recipe) -> str:
 def _one_fingerprint(spec: DataSpec, root: str) -> str:
     if spec.source == "twin":
         return "twin"
-    from fbu import data
+    from fbu.data.specs import load_spec
 
-    loaded = data.load(spec.name, "test", source=spec.source, fold=spec.fold, image_size=spec.image_size)
-    return loaded.fingerprint
+    return load_spec(spec, "test").fingerprint
 
 
 def provenance(recipe: Recipe) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import json
 from collections.abc import Iterator
 from functools import cache
@@ -35,6 +34,7 @@ class DataSpec(_Frozen):
     protocol: str | None = Field(None, description="protocol variant of the manifest")
     seed: int = Field(0, description="seed of the twin's population")
     image_size: int = Field(64, ge=8, description="side of the square pictures, pixels")
+    preset: str | None = Field(None, description="alignment; default: the protocol's, then the manifest's")
 
 
 class EncoderSpec(_Frozen):
@@ -167,11 +167,8 @@ def task_type(name: str) -> Any:
 @cache
 def _code(task: str, dataset: str) -> str:
     """Fingerprint of the modules reached by a task and by what is found by a dataset's name at run time."""
-    from fbu.fingerprints import code_fingerprint, reached
+    from fbu.fingerprints import code_fingerprint, reached, reached_by_name
 
-    module = f"fbu.models.{task.partition('.')[0]}"
-    modules = {module, *reached(module), "fbu.training", *reached("fbu.training")}
-    for named in (f"fbu.data.layouts.{dataset}", f"fbu.data.worlds.populations.{dataset}"):
-        if importlib.util.find_spec(named) is not None:
-            modules |= {named, *reached(named)}
-    return code_fingerprint(sorted(modules))[:16]
+    method = f"fbu.models.{task.partition('.')[0]}"
+    modules = [*reached(method), *reached("fbu.training"), *reached_by_name(dataset)]
+    return code_fingerprint(modules)[:16]

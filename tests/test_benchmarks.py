@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from benchmarks import bench_explain, bench_pictures
+from benchmarks import bench_cache, bench_explain, bench_pictures
 
 
 def test_picture_benchmarks_run(monkeypatch):
@@ -29,3 +29,12 @@ def test_relevance_benchmark_runs(capsys):
     assert [row["difference"] < 1e-4 for row in rows] == [True, True]
     assert all(row[name] > 0 for row in rows for name in ("seconds", "time", "memory"))
     assert capsys.readouterr().out.count("relevance, fbu-tiny") == 2
+
+
+def test_cache_benchmark_runs(monkeypatch, capsys):
+    monkeypatch.setattr(bench_cache, "per_second", lambda what, repeats=5: float(what()))
+    found = bench_cache.main(count=8, clips=2, sizes=(100, 200))
+    # Both sides deliver the same number of pictures and clips, so every ratio is 1 when only they are counted.
+    assert [row["per second"] for row in found[:-1]] == [8, 8, 2, 2]
+    assert all(row["ratio"] == 1 for row in found[:-1])
+    assert found[-1]["few"] > 10**7 and "peak memory, 100 and 200 pictures cached" in capsys.readouterr().out

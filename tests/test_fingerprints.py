@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fbu.errors import DataError
-from fbu.fingerprints import code_fingerprint, reached
+from fbu.fingerprints import code_fingerprint, reached, reached_by_name
 
 SOURCE = '''"""Module text."""
 import math
@@ -126,6 +126,21 @@ def test_relative_import_in_a_package_is_relative_to_it(tmp_path: Path) -> None:
     package(tmp_path, data__faces__shapes="", data__shapes="")
     (tmp_path / "fbu" / "data" / "faces" / "__init__.py").write_text("from . import shapes\n")
     assert reached("fbu.data.faces", root=tmp_path) == ["fbu.data.faces", "fbu.data.faces.shapes"]
+
+
+def test_modules_of_a_dataset_are_found_by_its_name(tmp_path: Path) -> None:
+    package(
+        tmp_path,
+        data__layouts__faces="from fbu.data.layouts.files import table\n",
+        data__layouts__files="table = 1\n",
+        data__layouts__other="",
+        data__worlds__populations__faces="import fbu.drawing\n",
+        drawing="",
+    )
+    found = "data.layouts.faces data.layouts.files data.worlds.populations.faces drawing"
+    assert reached_by_name("faces", root=tmp_path) == [f"fbu.{name}" for name in found.split()]
+    assert reached_by_name("other", root=tmp_path) == ["fbu.data.layouts.other"]
+    assert reached_by_name("tower", root=tmp_path) == []
 
 
 def test_unknown_module_is_named() -> None:

@@ -15,15 +15,17 @@ import pandas as pd
 
 from fbu.config import data_root
 from fbu.data import cache, layouts, splits
+from fbu.data.alignment import preset_named
 from fbu.data.dataset import Dataset
-from fbu.data.decoding import sizes
 from fbu.data.layouts.files import TRUTH
-from fbu.data.manifest import Manifest, Option, Protocol, load_manifest, names
+from fbu.data.manifest import Manifest, Option, Protocol, load_manifest, names, options_of_copy
+from fbu.data.stores import chosen_store
 from fbu.data.twins import IMAGE_SIZES, check_size, export_twin, stamp_of, twin
 from fbu.errors import DataError
 
 __all__ = [
     "Dataset",
+    "IMAGE_SIZES",
     "Manifest",
     "export_twin",
     "fingerprint",
@@ -48,6 +50,7 @@ def load(
     size: str = "quick",
     seed: int = 0,
     image_size: int | None = None,
+    preset: str | None = None,
     skip_unreadable: bool = False,
     options: dict[str, Option] | None = None,
 ) -> Dataset:
@@ -64,6 +67,7 @@ def load(
         size: ``quick``, ``demo`` or ``full``: of the twin, and the default image size.
         seed: of the twin.
         image_size: side in pixels; default 64 (quick, demo) or 224 (full).
+        preset: alignment, a name of `fbu.data.alignment.PRESETS`; default: the protocol's, then the manifest's.
         skip_unreadable: leave out pictures that cannot be read, and count them.
         options: reader options of the manifest, e.g. ``{"offset": -1}``.
 
@@ -74,26 +78,24 @@ def load(
     _known("split", split, splits.SPLITS)
     _known("source", source, SOURCES)
     check_size(size)
-    chosen = _protocol(manifest, protocol)
-    manifest = manifest.with_options({**(chosen.options if chosen else {}), **(options or {})})
+    chosen = protocol_named(manifest, protocol)
     fold = splits.known_fold(manifest, fold)
     if split == "val" and chosen is not None and chosen.validation == "none":
         raise DataError(f"protocol {protocol!r} of {name} has no validation part: train and test are there")
     folder = locate(manifest, source, root=root, size=size, seed=seed)
+    of_paper = chosen.options if chosen else {}
+    manifest = manifest.with_options({**options_of_copy(folder), **of_paper, **(options or {})})
     table = layouts.read(folder, manifest)
     skipped: dict[str, int] = table.attrs["skipped"]
-    data = fingerprint(folder, table, manifest)
-    decoded = cache.decoded(
-        folder,
-        table,
-        image_size=IMAGE_SIZES[size] if image_size is None else image_size,
-        preset=manifest.preset,
-        version=manifest.version,
-        skip_unreadable=skip_unreadable,
-    )
+    side = IMAGE_SIZES[size] if image_size is None else image_size
+    how = how_made(folder, table, manifest, side, preset or preset_of(manifest, chosen, folder))
+    data = fingerprint(folder, table, manifest, f"{how.preset}, {how.store}")
+    decoded = cache.decoded(folder, table, how, skip_unreadable=skip_unreadable)
     if decoded.unreadable:
         skipped = {**skipped, "unreadable": len(decoded.unreadable)}
         table = table[~table["sample"].isin(decoded.unreadable)].reset_index(drop=True)
+    if decoded.cut:
+        skipped = {**skipped, "clips cut short": len(decoded.cut)}
     at, blocks, labels = _select(table, manifest, split, fold, chosen)
     if not len(at):
         raise DataError(
@@ -101,8 +103,45 @@ def load(
         )
     records = table.assign(fold=blocks).iloc[at].reset_index(drop=True)
     records.attrs = {}
-    images = cache.rows(decoded, at)
-    return Dataset(name, split, source, images, records, labels, manifest.kind, data, skipped, fold, protocol)
+    spans = None
+    if how.media.clips:
+        ends = decoded.counts.cumsum()
+        spans = np.stack([ends - decoded.counts, ends], 1)[at]
+    images = decoded.images if how.media.clips else cache.rows(decoded, at)
+    facts = (manifest.kind, data, skipped, fold, protocol, spans)
+    return Dataset(name, split, source, images, records, labels, *facts)
+
+
+def preset_of(manifest: Manifest, protocol: Protocol | None, folder: Path) -> str:
+    """Alignment of a copy's pictures: the protocol's or the manifest's; a twin's faces are drawn in place."""
+    name = protocol.preset if protocol is not None and protocol.preset else manifest.preset
+    drawn = (folder / TRUTH).is_file()
+    return "none" if drawn and preset_named(name).needs != "box" else name
+
+
+def how_made(
+    folder: Path, table: pd.DataFrame, manifest: Manifest, image_size: int, preset: str
+) -> cache.How:
+    """What the cache makes of a copy's pictures; see `points` for errors."""
+    media, given = layouts.media(manifest.name), points(folder, table, manifest, preset)
+    return cache.How(image_size, preset, manifest.version, media, chosen_store(), given)
+
+
+def points(folder: Path, table: pd.DataFrame, manifest: Manifest, preset: str) -> np.ndarray | None:
+    """What a preset needs, float ``[N, P, 2]`` in pixels; NaN where a picture has none.
+
+    Raises:
+        DataError: the dataset has no boxes or landmarks.
+    """
+    needs = preset_named(preset).needs
+    if needs == "nothing":
+        return None
+    found = layouts.points(folder, table, manifest, needs)
+    if found is None:
+        raise DataError(
+            f"preset {preset!r} needs {needs}, which {manifest.title} does not come with: use none, centre or mtcnn"
+        )
+    return found
 
 
 def _select(
@@ -141,17 +180,24 @@ def locate(
     return folder
 
 
-def fingerprint(folder: Path, table: pd.DataFrame, manifest: Manifest) -> str:
+def fingerprint(folder: Path, table: pd.DataFrame, manifest: Manifest, made: str = "none, array") -> str:
     """Sha256 over labels, picture names and file sizes of a whole dataset; the split does not matter.
 
     A twin is known by its stamp instead of its file sizes, because another JPEG library or processor may
     round a pixel differently.
+
+    Args:
+        folder: the copy.
+        table: its rows.
+        manifest: with the options that were used.
+        made: alignment and store of the pictures.
     """
     columns = [c for c in table.columns if not c.startswith("true_")]
-    digest = hashlib.sha256(json.dumps([manifest.name, manifest.version, columns]).encode())
+    digest = hashlib.sha256(json.dumps([manifest.name, manifest.version, made, columns]).encode())
     digest.update(table[columns].to_csv(index=False, lineterminator="\n").encode())
     stamp = stamp_of(folder) if (folder / TRUTH).is_file() else None
-    digest.update(json.dumps(stamp or sizes(folder, list(table["path"])), sort_keys=True).encode())
+    known = stamp or layouts.media(manifest.name).sizes(folder, list(table["path"]))
+    digest.update(json.dumps(known, sort_keys=True).encode())
     return digest.hexdigest()
 
 
@@ -160,7 +206,8 @@ def _known(what: str, value: str, known: tuple[str, ...]) -> None:
         raise DataError(f"unknown {what} {value!r}: known are {', '.join(known)}")
 
 
-def _protocol(manifest: Manifest, name: str | None) -> Protocol | None:
+def protocol_named(manifest: Manifest, name: str | None) -> Protocol | None:
+    """A protocol of a manifest, None for none; a DataError with the known ones."""
     if name is None:
         return None
     if name not in manifest.protocols:

@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +17,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from filelock import FileLock
+from PIL import Image
 
 from fbu.config import home
-from fbu.data.decoding import UNREADABLE, check_preset, decode, sizes
+from fbu.data.alignment import preset_named
+from fbu.data.decoding import UNREADABLE, fit
+from fbu.data.media import PICTURES, Media, reason
+from fbu.data.stores import JpegImages, open_store, pack, writer
 from fbu.errors import DataError
 
 # Raised when the same files give other arrays.
-_VERSION = 1
+_VERSION = 2
 _THREADS = 2
-_BLOCK = 64
+_AHEAD = 4  # blocks that are decoded and not yet written, so that memory stays flat
 _COPIED_ROWS = 1024
 _PROBES = 64
+
+#: Called with (rows done, rows in all) while pictures are decoded.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,27 +42,70 @@ class Decoded:
     """Pictures of a table.
 
     Attributes:
-        images: uint8 ``[N, 3, S, S]``, memory-mapped, read only.
-        samples: sample of each picture.
+        images: uint8 ``[F, 3, S, S]``, memory-mapped, read only (or a `fbu.data.stores.JpegImages`): one picture
+            per sample, or the frames of one clip after the other.
+        counts: frames of each sample, int64 ``[N]``; all 1 for pictures.
+        samples: sample of each picture or clip.
         unreadable: samples without a picture.
+        cut: samples of which only a part of the frames could be read.
         folder: where they are kept.
     """
 
     images: np.ndarray
+    counts: np.ndarray
     samples: list[str]
     unreadable: list[str]
+    cut: list[str]
     folder: Path
 
 
-def key_of(root: Path, paths: Sequence[str], image_size: int, preset: str, version: int) -> str:
+@dataclass(frozen=True, eq=False)
+class How:
+    """What is made of each picture, apart from where it lies.
+
+    Attributes:
+        image_size: side in pixels.
+        preset: a name of `fbu.data.alignment.PRESETS`.
+        version: of the manifest.
+        media: what a row's path points to.
+        store: ``array`` or ``jpeg``.
+        points: what the preset needs, float ``[N, P, 2]`` in pixels, NaN where there is none.
+
+    Raises:
+        DataError: unknown preset, or an image size below 1.
+    """
+
+    image_size: int
+    preset: str = "none"
+    version: int = 1
+    media: Media = PICTURES
+    store: str = "array"
+    points: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        preset_named(self.preset)
+        if self.image_size < 1:
+            raise DataError(f"image_size is {self.image_size}: it must be at least 1 pixel")
+
+    def text(self) -> str:
+        """Everything in here, for a key."""
+        points = (
+            None if self.points is None else hashlib.sha256(self.points.astype("<f8").tobytes()).hexdigest()
+        )
+        known = [_VERSION, self.version, self.image_size, self.preset, self.media.name, self.store, points]
+        return json.dumps(known)
+
+
+def key_of(root: Path, paths: Sequence[str], how: How) -> str:
     """Name of the cache of some files: from their names, sizes and part of their content, not their place."""
-    digest = hashlib.sha256(json.dumps([_VERSION, version, image_size, preset]).encode())
-    for path, size in zip(paths, sizes(root, paths), strict=True):
+    digest = hashlib.sha256(how.text().encode())
+    for path, size in zip(paths, how.media.sizes(root, paths), strict=True):
         digest.update(f"{path}\t{size}\n".encode())
     # Reading every file would cost as much as decoding; a few tell copies with equal sizes apart.
-    for at in np.linspace(0, len(paths) - 1, min(_PROBES, len(paths))).astype(int):
+    probed = {paths[at] for at in np.linspace(0, len(paths) - 1, min(_PROBES, len(paths))).astype(int)}
+    for path in sorted(probed):
         try:
-            digest.update(hashlib.sha256((root / paths[at]).read_bytes()).digest())
+            digest.update(hashlib.sha256(how.media.content(root, path)).digest())
         except OSError:
             digest.update(b"unreadable")
     return digest.hexdigest()[:24]
@@ -63,41 +114,41 @@ def key_of(root: Path, paths: Sequence[str], image_size: int, preset: str, versi
 def decoded(
     root: Path,
     table: pd.DataFrame,
+    how: How,
     *,
-    image_size: int,
-    preset: str = "none",
-    version: int = 1,
     skip_unreadable: bool = False,
+    progress: Progress | None = None,
 ) -> Decoded:
     """Pictures of a table, decoded at the first call and read back afterwards.
 
     Args:
         root: the dataset's folder.
-        table: columns sample and path (relative to root).
-        image_size: side in pixels.
-        preset: a name of `fbu.data.decoding.PRESETS`.
-        version: of the manifest.
+        table: columns sample and path (relative to root), and what the media need.
+        how: what is made of them.
         skip_unreadable: leave out what cannot be read instead of failing.
+        progress: told about the rows that are done.
 
     Raises:
-        DataError: unknown preset, or unreadable pictures (counted, the first ones named).
+        DataError: unreadable pictures (counted, the first ones named).
     """
-    check_preset(preset)
-    if image_size < 1:
-        raise DataError(f"image_size is {image_size}: it must be at least 1 pixel")
-    key = key_of(root, list(table["path"]), image_size, preset, version)
+    key = key_of(root, list(table["path"]), how)
     whole, partial = home() / "cache" / key, home() / "cache" / f"{key}-partial"
     with _locked(key):
         for folder in (whole, partial) if skip_unreadable else (whole,):
             if folder.is_dir():
                 return _opened(folder)
         with new_folder(whole) as draft:
-            reasons = _fill(draft, root, table, image_size, preset)
-            if reasons and (not skip_unreadable or len(reasons) == len(table)):
-                raise DataError(_complaint(root, reasons, len(table)))
+            reasons, kept = _fill(draft, root, table, how, progress)
+            if reasons and (not skip_unreadable or not kept):
+                raise DataError(_complaint(root, reasons, len(table), kept))
             final = partial if reasons else whole
             os.replace(draft, final)
         return _opened(final)
+
+
+def is_cached(root: Path, table: pd.DataFrame, how: How) -> bool:
+    """Whether all pictures of a table have been decoded already."""
+    return (home() / "cache" / key_of(root, list(table["path"]), how)).is_dir()
 
 
 def rows(cache: Decoded, at: np.ndarray) -> np.ndarray:
@@ -107,6 +158,8 @@ def rows(cache: Decoded, at: np.ndarray) -> np.ndarray:
         cache: decoded pictures.
         at: positions, increasing, int ``[n]``, n >= 1.
     """
+    if isinstance(cache.images, JpegImages):
+        return cache.images.rows(at)
     if len(at) == at[-1] - at[0] + 1:
         return cache.images[at[0] : at[-1] + 1]
     name = hashlib.sha256(np.ascontiguousarray(at, dtype="<i8").tobytes()).hexdigest()[:16]
@@ -144,34 +197,64 @@ def _locked(key: str) -> Iterator[None]:
         yield
 
 
-def _fill(draft: Path, root: Path, table: pd.DataFrame, image_size: int, preset: str) -> dict[str, str]:
-    """Write images.npy, records.csv and unreadable.json; returns path -> reason of what could not be read."""
-    paths = list(table["path"])
-    shape = (len(paths), 3, image_size, image_size)
-    out = np.lib.format.open_memmap(draft / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+def _fill(
+    draft: Path, root: Path, table: pd.DataFrame, how: How, progress: Progress | None
+) -> tuple[dict[str, str], int]:
+    """Write the pictures and records; returns path -> reason of what could not be read, and the rows kept."""
+    block, store = how.media.block, how.store
 
-    def block(start: int) -> dict[int, str]:
-        failed = {}
-        for at in range(start, min(start + _BLOCK, len(paths))):
+    def decode_block(start: int) -> list[list[bytes | str]]:
+        part = table.iloc[start : start + block]
+        found: list[list[bytes | str]] = []
+        for at, frames in enumerate(how.media.open(root, part), start):
+            given = None if how.points is None else how.points[at]
+            found.append([_packed(frame, how, given, store) for frame in frames])
+        return found
+
+    reasons: dict[str, str] = {}
+    counts, lost = np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
+    with ThreadPoolExecutor(_THREADS) as pool, writer(draft, store, how.image_size) as out:
+        waiting: deque[tuple[int, Future[list[list[bytes | str]]]]] = deque()
+        starts = iter(range(0, len(table), block))
+        while True:
+            while len(waiting) < _AHEAD and (start := next(starts, None)) is not None:
+                waiting.append((start, pool.submit(decode_block, start)))
+            if not waiting:
+                break
+            start, future = waiting.popleft()
             try:
-                picture = decode(root / paths[at], image_size, preset)
-            except UNREADABLE as error:
-                failed[at] = "missing" if isinstance(error, FileNotFoundError) else type(error).__name__
-            else:
-                out[at] = picture
-        return failed
+                done = future.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            for at, frames in enumerate(done, start):
+                for frame in frames:
+                    if isinstance(frame, bytes):
+                        out.add(frame)
+                        counts[at] += 1
+                    else:
+                        lost[at] += 1
+                        reasons.setdefault(_named(table, at, how.media), frame)
+            if progress is not None:
+                progress(min(start + block, len(table)), len(table))
+    records = table[["sample", "path"]].assign(frames=counts, lost=lost)
+    records.to_csv(draft / "records.csv", index=False, lineterminator="\n")
+    return reasons, int((counts > 0).sum())
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        bad = {at: why for part in pool.map(block, range(0, len(paths), _BLOCK)) for at, why in part.items()}
-    out.flush()
-    good = np.setdiff1d(np.arange(len(paths)), list(bad))
-    if bad and len(good):
-        _copy_rows(out, good, draft / "kept.npy")
-        os.replace(draft / "kept.npy", draft / "images.npy")
-    table.iloc[good][["sample", "path"]].to_csv(draft / "records.csv", index=False, lineterminator="\n")
-    lost = [str(table["sample"].iloc[at]) for at in sorted(bad)]
-    (draft / "unreadable.json").write_text(json.dumps(lost), encoding="utf-8")
-    return {paths[at]: bad[at] for at in sorted(bad)}
+
+def _packed(frame: Image.Image | str, how: How, points: np.ndarray | None, store: str) -> bytes | str:
+    if isinstance(frame, str):
+        return frame
+    try:
+        return pack(fit(frame, how.image_size, how.preset, points), store)
+    except UNREADABLE as error:
+        return reason(error)
+
+
+def _named(table: pd.DataFrame, at: int, media: Media) -> str:
+    """A row's file, and its sample where many rows share a file."""
+    path, sample = str(table["path"].iloc[at]), str(table["sample"].iloc[at])
+    return path if media is PICTURES or media.clips else f"{path}: {sample}"
 
 
 def _copy_rows(images: np.ndarray, at: np.ndarray, path: Path) -> None:
@@ -183,18 +266,20 @@ def _copy_rows(images: np.ndarray, at: np.ndarray, path: Path) -> None:
 
 
 def _opened(folder: Path) -> Decoded:
-    images = np.load(folder / "images.npy", mmap_mode="r")
-    samples = pd.read_csv(folder / "records.csv", dtype=str, keep_default_na=False)["sample"].tolist()
-    lost = json.loads((folder / "unreadable.json").read_text(encoding="utf-8"))
-    return Decoded(images, samples, lost, folder)
+    records = pd.read_csv(folder / "records.csv", dtype={"sample": str, "path": str}, keep_default_na=False)
+    kept = records["frames"] > 0
+    return Decoded(
+        open_store(folder),
+        records["frames"][kept].to_numpy(np.int64),
+        records["sample"][kept].tolist(),
+        records["sample"][~kept].tolist(),
+        records["sample"][kept & (records["lost"] > 0)].tolist(),
+        folder,
+    )
 
 
-def _complaint(root: Path, reasons: dict[str, str], n: int) -> str:
+def _complaint(root: Path, reasons: dict[str, str], n: int, kept: int) -> str:
     first = ", ".join(f"{path} ({reason})" for path, reason in list(reasons.items())[:3])
     more = " ..." if len(reasons) > 3 else ""
-    mend = (
-        "restore them"
-        if len(reasons) == n
-        else "restore them, or pass skip_unreadable=True to leave them out"
-    )
+    mend = "restore them, or pass skip_unreadable=True to leave them out" if kept else "restore them"
     return f"{root}: {len(reasons)} of {n} pictures cannot be read: {first}{more}; {mend}"

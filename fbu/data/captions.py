@@ -18,7 +18,7 @@ from fbu.data.caption_words import EMOTION_PHRASES, EMOTIONS, HAIR, OCCLUDERS, S
 from fbu.data.faces import AUS, Scene, uniform
 from fbu.data.faces import STYLES as HAIR_STYLES
 from fbu.data.worlds import PRESENT, attributes
-from fbu.labels import action_units
+from fbu.labels.names import action_units
 
 _STREAM, _DRAWS = 501, 24
 

@@ -18,7 +18,8 @@ class Dataset:
         name: dataset.
         split: ``train``, ``val`` or ``test``.
         source: ``twin``, ``real`` or ``open``.
-        images: uint8 ``[N, 3, S, S]``, memory-mapped, read only.
+        images: uint8 ``[N, 3, S, S]``, memory-mapped, read only (a `fbu.data.stores.JpegImages` is indexed alike);
+            of clips the frames of the whole dataset, to be cut by `spans`.
         records: N rows, index 0 .. N-1: sample, path, subject, then expression and/or AU columns (1, 0, -1 =
             not coded), activity and frame where the dataset has them, fold; a twin's truth as ``true_*``.
         labels: class names in the order of the files, or "AU1", "AU2", ... as papers print them.
@@ -27,6 +28,7 @@ class Dataset:
         skipped: reason -> rows of the whole dataset that were left out.
         fold: block that is tested, None without folds.
         protocol: name, if one was asked for.
+        spans: of clips: first frame in images and the one after the last, int64 ``[N, 2]``; None for pictures.
     """
 
     name: str
@@ -40,10 +42,21 @@ class Dataset:
     skipped: dict[str, int] = field(default_factory=dict)
     fold: int | None = None
     protocol: str | None = None
+    spans: np.ndarray | None = None
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Number of pictures or clips."""
         return len(self.records)
+
+    def clip(self, at: int) -> np.ndarray:
+        """Frames of one clip, uint8 ``[n, 3, S, S]``; of a picture the one."""
+        first, end = (at, at + 1) if self.spans is None else self.spans[at]
+        return np.asarray(self.images[first:end])
+
+    @property
+    def unit(self) -> str:
+        """What is counted: pictures or clips."""
+        return "pictures" if self.spans is None else "clips"
 
     @cached_property
     def targets(self) -> np.ndarray:
@@ -59,7 +72,7 @@ class Dataset:
         for i, name in enumerate(self.labels):
             on = self.targets[:, i] == 1 if self.kind == "au" else self.targets == i
             rows.append(
-                {"label": name, "pictures": int(on.sum()), "subjects": self.records["subject"][on].nunique()}
+                {"label": name, self.unit: int(on.sum()), "subjects": self.records["subject"][on].nunique()}
             )
         return pd.DataFrame(rows).set_index("label")
 
@@ -68,7 +81,7 @@ class Dataset:
         fold = "" if self.fold is None else f", fold {self.fold}"
         side = self.images.shape[-1]
         left_out = ", ".join(f"{n} {reason}" for reason, n in self.skipped.items()) or "nothing"
-        head = f"{self.name} {self.split} ({self.source}{fold}): {len(self)} pictures of {side} px"
+        head = f"{self.name} {self.split} ({self.source}{fold}): {len(self)} {self.unit} of {side} px"
         people = self.records["subject"].nunique()
-        per_class = ", ".join(f"{name} {n}" for name, n in self.counts()["pictures"].items())
+        per_class = ", ".join(f"{name} {n}" for name, n in self.counts()[self.unit].items())
         return f"{head}, {people} subjects; left out of the whole set: {left_out}\n{per_class}"

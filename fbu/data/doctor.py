@@ -17,9 +17,11 @@ from typing import Any
 
 from fbu.data import layouts, splits
 from fbu.data.checks import Copy, Problem, Row, examiner
+from fbu.data.checks.media import check_media
 from fbu.data.checks.pictures import Progress, check_pictures
 from fbu.data.layouts.files import TRUTH
-from fbu.data.manifest import Manifest, load_manifest
+from fbu.data.manifest import COPY_OPTIONS, Manifest, load_manifest, options_of_copy
+from fbu.data.media import PICTURES
 from fbu.data.twins import STAMP, twin_fingerprint
 from fbu.errors import DataError
 from fbu.resources import resource
@@ -104,17 +106,28 @@ def check(
     """
     manifest = load_manifest(name)
     copy = Copy(folder, manifest)
+    try:
+        copy.manifest = manifest.with_options(options_of_copy(folder))
+    except DataError as error:
+        path = folder / COPY_OPTIONS
+        told = str(error).removeprefix(f"{path}: ")
+        copy.error("wrong option", path, None, told, "correct the file, or remove it")
     copy.twin = _is_twin(copy)
     _examine(copy)
     # An absent list leaves nothing to count; the list is reported.
     if not copy.twin and copy.rows:
         _counts(copy)
     _subjects(copy)
-    large = len({row.path for row in copy.rows}) > SMALL
+    large = len(copy.rows) > SMALL
     chosen = FAST if fast else SAMPLED if fast is None and large else None
-    pictures, decoded = check_pictures(copy, chosen, progress)
-    if not any(problem.severity == "error" for problem in copy.problems):
-        _read(copy)
+    if layouts.media(name) is PICTURES:
+        pictures, decoded = check_pictures(copy, chosen, progress)
+        if not any(problem.severity == "error" for problem in copy.problems):
+            _read(copy)
+    else:
+        # Only the reader knows line and frame of a row; where something is wrong already, it would say it again.
+        table = _read(copy, told=any(problem.severity == "error" for problem in copy.problems))
+        pictures, decoded = (0, 0) if table is None else check_media(copy, table, chosen, progress)
     problems = sorted(copy.problems, key=_order)
     return Report(name, folder, copy.twin, len(copy.rows), pictures, decoded, tuple(problems))
 
@@ -141,8 +154,8 @@ def _examine(copy: Copy) -> None:
         copy.error("unreadable file", str(error.filename or "."), None, what, "check the rights of the file")
 
 
-def _read(copy: Copy) -> Any:
-    """The reader's table, or None; its complaint becomes an error."""
+def _read(copy: Copy, told: bool = False) -> Any:
+    """The reader's table, or None; its complaint becomes an error, unless what is wrong was told already."""
     try:
         frame = layouts.read(copy.root, copy.manifest)
         # The folds are tried as well, because training would fail there.
@@ -151,13 +164,15 @@ def _read(copy: Copy) -> Any:
         return frame
     # A damaged file may stop the reader in ways that it does not foresee; the report names them all the same.
     except Exception as error:
-        told = str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
-        found = _PLACE.match(told)
+        if told:
+            return None
+        said = str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
+        found = _PLACE.match(said)
         if found is not None and Path(found["file"]).is_file():
-            file, line, told = Path(found["file"]), int(found["line"]), found["what"]
+            file, line, said = Path(found["file"]), int(found["line"]), found["what"]
         else:
             file, line = copy.root, None
-        copy.error("cannot be read", file, line, told.split("\n")[0], "mend the file as the message says")
+        copy.error("cannot be read", file, line, said.split("\n")[0], "mend the file as the message says")
         return None
 
 

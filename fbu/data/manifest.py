@@ -44,8 +44,9 @@ class Tree(_Part):
 class Splits(_Part):
     """Which rows are for training, validation and test."""
 
-    rule: Literal["official", "file", "hash"] = Field(
-        description="official: column `part` of the reader; file: subject -> fold; hash: subject, mod k"
+    rule: Literal["official", "column", "file", "hash"] = Field(
+        description="official: column `part` of the reader; column: its column `fold`; file: subject -> fold; "
+        "hash: subject, mod k"
     )
     file: str | None = Field(None, description="rule file: CSV `subject,fold` below data_manifests")
     folds: tuple[int, ...] = Field((), description="fold numbers; the first is used when none is asked for")
@@ -56,7 +57,7 @@ class Splits(_Part):
     def _consistent(self) -> Self:
         if (self.rule == "official") != (not self.folds) or (self.rule == "file") != (self.file is not None):
             raise ValueError(
-                "rules 'file' and 'hash' need folds, 'file' needs a file, 'official' has neither"
+                "rules 'column', 'file' and 'hash' need folds, 'file' needs a file, 'official' has neither"
             )
         return self
 
@@ -73,6 +74,10 @@ class Protocol(_Part):
         description="none: train is the whole training part; test: so too, and val is the test part",
     )
     options: dict[str, Option] = Field({}, description="reader options that differ from the manifest's")
+    preset: str | None = Field(None, description="alignment preset that differs from the manifest's")
+    sampling: Literal["as_is", "balanced"] = Field(
+        "as_is", description="balanced: training draws every class equally often"
+    )
 
 
 class Expected(_Part):
@@ -112,7 +117,7 @@ class Manifest(_Part):
     splits: Splits = Field(description="train, validation and test")
     protocols: dict[str, Protocol] = Field(description="by paper")
     metric: str = Field(description="main metric, a name of fbu.evaluation")
-    preset: str = Field(description="alignment preset of fbu.data.cache for real files")
+    preset: str = Field(description="alignment preset (fbu.data.alignment) of real files")
     expected: Expected = Field(description="published counts")
     checksums: dict[str, str] = Field(
         {}, description="relative path -> sha256, where the owner's file is public"
@@ -151,6 +156,28 @@ class Manifest(_Part):
             if key not in self.options:
                 raise DataError(f"{self.name} has no reader option {key!r}: known are {sorted(self.options)}")
         return self.model_copy(update={"options": {**self.options, **options}})
+
+
+#: Reader options of one copy of a dataset, beside its files.
+COPY_OPTIONS = "fbu.yml"
+
+
+def options_of_copy(folder: Path) -> dict[str, Option]:
+    """Reader options in ``fbu.yml`` in a dataset's folder, e.g. ``offset: -1``; empty without the file.
+
+    Raises:
+        DataError: not a YAML file of names and plain values.
+    """
+    path = folder / COPY_OPTIONS
+    if not path.is_file():
+        return {}
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not a YAML file: {str(error).splitlines()[0]}") from error
+    if not isinstance(found, dict) or not all(isinstance(v, int | float | str) for v in found.values()):
+        raise DataError(f"{path}: expected lines like 'offset: -1', reader options of the dataset by name")
+    return {str(name): value for name, value in found.items()}
 
 
 def names() -> tuple[str, ...]:

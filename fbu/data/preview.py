@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fbu import data
 from fbu.data import layouts
-from fbu.data.decoding import UNREADABLE, decode
-from fbu.data.manifest import Manifest
+from fbu.data.decoding import UNREADABLE, fit
+from fbu.data.manifest import Manifest, options_of_copy
 from fbu.data.twins import stamp_of
 from fbu.errors import DataError
 from fbu.figures.sheets import contact_sheet
@@ -43,12 +44,19 @@ def preview(
     """
     if rows < 1:
         raise DataError(f"rows is {rows}: it must be at least 1")
+    manifest = manifest.with_options(options_of_copy(folder))
     table = layouts.read(folder, manifest)
     chosen, columns = _chosen(table, manifest, rows, np.random.default_rng(seed))
+    preset = data.preset_of(manifest, None, folder)
+    points = data.points(folder, chosen, manifest, preset)
     images, captions = [], []
-    for row in chosen.to_dict("records"):
+    opened = layouts.media(manifest.name).open(folder, chosen)
+    for at, (row, frames) in enumerate(zip(chosen.to_dict("records"), opened, strict=True)):
+        frame = frames[len(frames) // 2]  # of a clip the middle one
         try:
-            images.append(decode(folder / str(row["path"]), image_size, manifest.preset))
+            if isinstance(frame, str):
+                raise OSError(frame)
+            images.append(fit(frame, image_size, preset, None if points is None else points[at]))
         except UNREADABLE:
             images.append(np.full((3, image_size, image_size), 255, np.uint8))
             captions.append("cannot be read")

@@ -49,7 +49,7 @@ def assign(
     """Which split each row belongs to.
 
     Args:
-        records: sample, subject and, for an official split, part.
+        records: sample, subject and, for an official split, part, for the rule 'column', fold.
         manifest: the rule.
         fold: block to test on; see `known_fold`.
         protocol: may leave validation out or put it on the test rows.
@@ -66,7 +66,8 @@ def assign(
         block = dict.fromkeys(subjects, -1)
         test = records["part"].to_numpy() == "test"
     else:
-        block = blocks(manifest, subjects.unique())
+        column = manifest.splits.rule == "column"
+        block = _in_column(records) if column else blocks(manifest, subjects.unique())
         test = subjects.map(block).to_numpy() == fold
     split = np.where(test, "test", "train").astype(object)
     if protocol is None or protocol.validation == "part_of_train":
@@ -93,6 +94,15 @@ def blocks(manifest: Manifest, subjects: Iterable[str]) -> dict[str, int]:
                 f"{manifest.name}: subject {subject!r} is not in data_manifests/{rule.file}: add it there"
             )
     return listed
+
+
+def _in_column(records: pd.DataFrame) -> dict[str, int]:
+    """Block of each subject as its rows say."""
+    pairs = records[["subject", "fold"]].drop_duplicates()
+    twice = pairs[pairs["subject"].duplicated()]
+    if len(twice):
+        raise DataError(f"subject {twice['subject'].iloc[0]!r} is in two folds: a person may be in one only")
+    return dict(zip(pairs["subject"].astype(str), pairs["fold"].astype(int), strict=True))
 
 
 def check_exclusive(subjects: pd.Series, split: pd.Series) -> None:

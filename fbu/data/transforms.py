@@ -106,7 +106,7 @@ def augment(
         images: uint8 ``[B, 3, S, S]``.
         spec: what may happen; ``Augment.none()`` draws nothing.
         generator: source of the random numbers, on any device; the default generator if omitted.
-        mean: one value per channel in 0..1, as in :func:`normalize`; folded into the last pass, which is faster.
+        mean: one value per channel in 0..1; subtracted in the last pass, which is faster than afterwards.
         std: one value per channel.
 
     Returns:
@@ -138,23 +138,6 @@ def augment(
 def _finish(x: Tensor, scale: Tensor, shift: Tensor | None, out: Tensor) -> Tensor:
     torch.div(x, scale, out=out)
     return out if shift is None else out.sub_(shift)
-
-
-def normalize(x: Tensor, mean: tuple[float, ...] = CLIP_MEAN, std: tuple[float, ...] = CLIP_STD) -> Tensor:
-    """Subtract the mean and divide by the deviation of each channel; CLIP's constants by default.
-
-    Args:
-        x: float ``[..., 3, H, W]`` in 0..1; not changed.
-        mean: one value per channel.
-        std: one value per channel.
-
-    Raises:
-        ValueError: integer input (divide by 255 first) or another number of channels.
-    """
-    if not x.is_floating_point() or x.ndim < 3 or x.shape[-3] != len(mean):
-        raise ValueError(f"x must be float [..., {len(mean)}, H, W] in 0..1, got {x.dtype} {list(x.shape)}")
-    shape = (len(mean), 1, 1)
-    return (x - x.new_tensor(mean).view(shape)).div_(x.new_tensor(std).view(shape))
 
 
 def _augment(images: Tensor, spec: Augment, table: Tensor) -> Tensor:

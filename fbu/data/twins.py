@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -18,20 +17,16 @@ from fbu.data.cache import new_folder
 from fbu.data.layouts.files import World
 from fbu.data.manifest import load_manifest
 from fbu.errors import DataError
-from fbu.fingerprints import code_fingerprint, reached
+from fbu.fingerprints import code_fingerprint, reached, reached_by_name
 
 #: Side of the pictures in pixels, by size.
 IMAGE_SIZES = {"quick": 64, "demo": 64, "full": 224}
 STAMP = "twin.json"
-_WORLDS = "fbu.data.worlds"
 
 
 def twin_modules(name: str) -> list[str]:
     """Modules that decide what a dataset's twin looks like."""
-    layout = layouts.layout(name).__name__
-    population = f"{_WORLDS}.populations.{name}"
-    drawn = reached(population) if importlib.util.find_spec(population) is not None else []
-    return sorted({*reached(_WORLDS), *reached(layout), *drawn})
+    return sorted({*reached("fbu.data.worlds"), *reached_by_name(name)})
 
 
 def twin_fingerprint(name: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fbu import data, reported
+from fbu.data.specs import load_spec
 from fbu.experiments.common import Cell, Table
 from fbu.experiments.profiles import Profile, profile_named, source_of, tower
 from fbu.models.clef import PRETRAIN_AUGMENT, expression_key
@@ -61,18 +62,22 @@ ASSUMED_FINETUNE = (
 Source = str | Mapping[str, str]
 
 
-def pretraining(
-    p: Profile, source: Source, seed: int, *, text: bool, pairing: str = "activity", images: int | None = None
-) -> Recipe:
-    """Stage 1 on BP4D, from FaRL, on the training subjects of the seed's fold."""
+def pretraining_data(p: Profile, source: Source, seed: int) -> DataSpec:
+    """Data of stage 1: BP4D with the seed's fold as test subjects."""
     folds = data.load_manifest("bp4d").splits.folds
-    spec = DataSpec(
+    return DataSpec(
         name="bp4d",
         source=source_of("bp4d", source),
         size=p.size,
         fold=folds[seed % len(folds)],
         image_size=p.image_size,
     )
+
+
+def pretraining(
+    p: Profile, source: Source, seed: int, *, text: bool, pairing: str = "activity", images: int | None = None
+) -> Recipe:
+    """Stage 1 on BP4D, from FaRL, on the training subjects of the seed's fold."""
     length: dict[str, Any] = {"epochs": 5.0} if p.name == "paper" else {"images": p.pretrain_images}
     if images is not None:
         length = {"images": images}
@@ -88,7 +93,7 @@ def pretraining(
     start = tower("FaRL", p)
     return Recipe(
         task="clef.pretrain",
-        data=spec,
+        data=pretraining_data(p, source, seed),
         encoder=p.encoder_for("FaRL"),
         start=start,
         options={"activity_text": text, "pairing": pairing},
@@ -224,12 +229,7 @@ def pairing_rates(
         negative pairs with the same expression) and ``same person pushed apart`` (share of negatives that show one
         person), in percent, expected over random batches.
     """
-    p = profile_named(profile)
-    folds = data.load_manifest("bp4d").splits.folds
-    train = data.load(
-        "bp4d", "train", source=source_of("bp4d", source), fold=folds[0], size=p.size, image_size=p.image_size
-    )
-    records = train.records
+    records = load_spec(pretraining_data(profile_named(profile), source, 0), "train").records
     expression, activity, person = (
         np.unique(x, return_inverse=True)[1]
         for x in (expression_key(records), records["activity"].to_numpy(), records["subject"].to_numpy())

@@ -7,8 +7,10 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from fbu import data, figures, ledger
+from fbu import figures, ledger
 from fbu.data import difficulty
+from fbu.data.dataset import Dataset
+from fbu.data.specs import load_spec
 from fbu.experiments.common import Table, points, with_spread
 from fbu.experiments.profiles import profile_named
 from fbu.provenance import sources as sources_of
@@ -114,14 +116,9 @@ def _does_something(name: str, value: object) -> bool:
     return name not in ("erase_area", "erase_fill") and value not in (0, 0.0, [1.0, 1.0])
 
 
-def _load(spec: DataSpec, part: str) -> data.Dataset:
-    """A split of a recipe's data: all fields of the specification are arguments of `data.load`."""
-    return data.load(split=part, **spec.model_dump())
-
-
 @lru_cache(maxsize=8)
 def _baseline(spec: DataSpec) -> dict[str, float]:
-    train, test = (_load(spec, part) for part in ("train", "test"))
+    train, test = (load_spec(spec, part) for part in ("train", "test"))
     guess = difficulty.floor(test.targets, test.kind)
     linear = {f"linear {k}": v for k, v in difficulty.pixel_linear(train, test, balanced=False).items()}
     balanced = {f"balanced linear {k}": v for k, v in difficulty.pixel_linear(train, test).items()}
@@ -166,7 +163,7 @@ def people(table: Table) -> pd.DataFrame:
     for column in table.columns():
         recipes = [r for c in table.cells if c.column == column and c.metric == "accuracy" for r in c.recipes]
         if recipes:
-            parts[column] = _load(recipes[0].data, "test").counts()
+            parts[column] = load_spec(recipes[0].data, "test").counts()
     return pd.concat(parts, axis=1) if parts else pd.DataFrame()
 
 
@@ -248,9 +245,10 @@ def twin_size(profile: str) -> str:
 
 def difficulty_table(profile: str) -> pd.DataFrame:
     """Floor, linear model and oracle of the twins, and how easily people are told apart, in points."""
-    size, rows = twin_size(profile), []
+    p, rows = profile_named(profile), []
     for name, fold in (("rafdb", None), ("bp4d", 1)):
-        train, test = (data.load(name, s, fold=fold, size=size) for s in ("train", "test"))
+        spec = DataSpec(name=name, fold=fold, size=p.size, image_size=p.image_size)
+        train, test = (load_spec(spec, split) for split in ("train", "test"))
         floor, linear = difficulty.floor(test.targets, test.kind), difficulty.pixel_linear(train, test)
         oracle = {"accuracy": difficulty.oracle(test.records)} if test.kind == "expression" else {}
         for metric in floor:
@@ -262,7 +260,7 @@ def difficulty_table(profile: str) -> pd.DataFrame:
     return (frame.set_index(["twin", "measure"]) * 100).round(1)
 
 
-def unit_rates(bp4d: data.Dataset) -> pd.DataFrame:
+def unit_rates(bp4d: Dataset) -> pd.DataFrame:
     """Occurrence of each action unit in a split of the twin, beside the real set's (derived), in percent."""
     on = {name: 100 * float((bp4d.targets[:, i] == 1).mean()) for i, name in enumerate(bp4d.labels)}
     return pd.DataFrame({"twin": on, "real (derived)": BP4D_RATES}).round(0).astype(int)

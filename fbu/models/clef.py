@@ -19,8 +19,14 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from fbu import data, evaluation, labels, losses
+from fbu.data.dataset import Dataset
+from fbu.data.specs import load_spec
 from fbu.data.transforms import Augment
+from fbu.evaluation.predictions import score
+from fbu.labels import prompting
+from fbu.labels.activities import ACTIVITIES
+from fbu.losses.clef import clef_finetuning, clef_pretraining
+from fbu.losses.contrastive import cross_modal_supcon
 from fbu.models.encoders import encoder_from, tokenizer_for
 from fbu.models.pictures import Pictures
 from fbu.models.starting import start_weights
@@ -134,9 +140,9 @@ def _freeze_text(encoder: CLIP) -> None:
 def label_tokens(encoder: str, kind: str, keys: tuple[Any, ...]) -> dict[str, Tensor]:
     """Token ids (templates, C, L) of the names and descriptions of a label set."""
     tokenize = tokenizer_for(encoder)
-    texts = {"name": labels.names(kind, keys), "description": labels.describe(kind, keys)}
+    texts = {"name": prompting.names(kind, keys), "description": prompting.describe(kind, keys)}
     return {
-        role: torch.stack([tokenize(filled) for filled in labels.prompts("clef", role, words)])
+        role: torch.stack([tokenize(filled) for filled in prompting.prompts("clef", role, words)])
         for role, words in texts.items()
     }
 
@@ -147,21 +153,11 @@ class _ClefTask(Task):
         self.encoder = encoder_from(recipe.encoder)
         start_weights(self.encoder, start)
 
-    def split(self, name: str) -> data.Dataset:
-        spec = self.recipe.data
-        return data.load(
-            spec.name,
-            name,
-            source=spec.source,
-            fold=spec.fold,
-            protocol=spec.protocol,
-            size=spec.size,
-            seed=spec.seed,
-            image_size=spec.image_size,
-        )
+    def split(self, name: str) -> Dataset:
+        return load_spec(self.recipe.data, name)
 
     @cached_property
-    def train_split(self) -> data.Dataset:
+    def train_split(self) -> Dataset:
         return self.split("train")
 
     @cached_property
@@ -186,13 +182,13 @@ class PretrainTask(_ClefTask):
 
     def __init__(self, recipe: Recipe, device: torch.device, start: Path | None) -> None:
         super().__init__(recipe, device, start)
-        activities = labels.ACTIVITIES.get(recipe.data.name)
+        activities = ACTIVITIES.get(recipe.data.name)
         if activities is None:
-            known = ", ".join(labels.ACTIVITIES)
+            known = ", ".join(ACTIVITIES)
             raise ValueError(f"{recipe.data.name} has no activities: pre-train on one of {known}")
         self.tasks = [a.task for a in activities]
         tokenize = tokenizer_for(recipe.encoder.name)
-        filled = labels.prompts("clef", "activity", [a.description for a in activities])
+        filled = prompting.prompts("clef", "activity", [a.description for a in activities])
         self.tokens = torch.stack([tokenize(texts) for texts in filled]).to(device)
         if not self.options.activity_text:
             _freeze_text(self.encoder)
@@ -213,13 +209,11 @@ class PretrainTask(_ClefTask):
         same = same.to(self.device)
         common = {"temperature": settings.temperature, "normalizer": settings.normalizer}
         if not settings.activity_text:
-            loss = losses.cross_modal_supcon(z_image, z_view, same, **common)
+            loss = cross_modal_supcon(z_image, z_view, same, **common)
             return {"loss": loss, "image_view": loss}
         template = int(torch.randint(len(self.tokens), (1,), generator=generator))
         z_text = self.model.encode_text(self.tokens[template])[self.activity[rows]]
-        total, terms = losses.clef_pretraining(
-            z_image, z_view, z_text, same, temperature=settings.temperature
-        )
+        total, terms = clef_pretraining(z_image, z_view, z_text, same, temperature=settings.temperature)
         return {"loss": total, **terms}
 
     def evaluate(self, split: str) -> Outcome:
@@ -287,7 +281,7 @@ class FinetuneTask(_ClefTask):
         template = int(torch.randint(len(model.description_tokens), (1,), generator=generator))
         z_name, z_description = model.texts(template)
         weight = {"class_weight" if self.kind == "expression" else "pos_weight": self.class_weight}
-        total, terms = losses.clef_finetuning(
+        total, terms = clef_finetuning(
             z_image,
             z_name if len(z_name) else z_description,
             z_description if use == "IND" else None,
@@ -320,7 +314,7 @@ class FinetuneTask(_ClefTask):
         """Accuracy and mean-class accuracy, or F1 per action unit, with the prediction of every sample."""
         loaded = self.split(split)
         predictions = prediction_frame(loaded, self.scores(loaded.images))
-        metrics = evaluation.score(predictions, self.kind)
+        metrics = score(predictions, self.kind)
         metrics["score"] = metrics["accuracy"] if self.kind == "expression" else metrics["f1"]
         return Outcome(metrics, predictions, self._similarities(loaded.labels) if split == "test" else {})
 
@@ -338,7 +332,7 @@ class FinetuneTask(_ClefTask):
         }
 
 
-def prediction_frame(loaded: data.Dataset, scores: np.ndarray) -> pd.DataFrame:
+def prediction_frame(loaded: Dataset, scores: np.ndarray) -> pd.DataFrame:
     """Sample, subject, target and probability of every class or action unit, as :mod:`fbu.evaluation` reads it.
 
     Args:

@@ -6,25 +6,28 @@ faces on a CPU; everything else is an open_clip name, with published weights, a 
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from fbu.config import data_root
 from fbu.errors import DataError
+from fbu.models.fitting import LoadReport, fit
+from fbu.models.reading import read_weights
 from fbu.recipes import EncoderSpec
 
 if TYPE_CHECKING:
     from open_clip.model import CLIP
 
 TINY = "fbu-tiny"
-# Keys of OpenAI's archives that describe the model instead of holding weights.
-_NOT_WEIGHTS = {"input_resolution", "context_length", "vocab_size"}
+# OpenAI's archives carry three numbers that describe the model.
+_OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")
+_LOG = logging.getLogger(__name__)
 
 
 class Tokenizer:
@@ -113,96 +116,130 @@ def load_dual_encoder(name: str, pretrained: str | None = None, checkpoint: str 
     """Build a CLIP-style dual encoder, an unmodified open_clip model.
 
     Args:
-        name: ``"fbu-tiny"`` or an open_clip model name. Weights of OpenAI CLIP and FaRL need a ``-quickgelu`` name:
-            with the other activation they load and quietly score worse.
+        name: ``"fbu-tiny"`` or an open_clip model name. Weights of OpenAI CLIP and FaRL need a ``-quickgelu`` name.
         pretrained: open_clip tag of published weights, fetched by open_clip; excludes ``checkpoint``.
-        checkpoint: local file with OpenAI-CLIP key names: a state dict, ``{"state_dict": ...}`` as FaRL's,
-            safetensors, or an OpenAI archive. Neither argument: random weights.
+        checkpoint: local file with OpenAI's names, of any kind that :func:`~fbu.models.reading.read_weights` opens.
+            What a FaRL file holds beside CLIP's names is left out, and a warning is logged that lists it. Neither
+            argument: random weights.
 
     Returns:
         The model, with ``encode_image`` (n, 3, S, S) -> (n, d), ``encode_text`` (n, L) -> (n, d), ``logit_scale``.
 
     Raises:
-        DataError: unknown name, both weights given, a missing file, a key that is missing, unknown or of another
-            shape, or a file that would need arbitrary unpickling.
+        DataError: unknown name, both weights given, or a file that :func:`~fbu.models.reading.read_weights` or
+            :func:`fill` refuses.
     """
     if pretrained is not None and checkpoint is not None:
         raise DataError(f"{name}: give `pretrained` or `checkpoint`, not both")
-    if name == TINY:
-        if pretrained is not None:
-            raise DataError(f"{TINY} has no published weights: leave out pretrained={pretrained!r}")
-        model = _tiny()
-    else:
-        model = _open_clip(name, pretrained)
-    if checkpoint is not None:
-        _load_into(model, Path(checkpoint))
+    if checkpoint is None:
+        return _build(name, pretrained)
+    state = read_weights(checkpoint)
+    model = unfilled(name)
+    # FaRL's files may hold more than CLIP; with the plain GELU a file is not FaRL's, and more is a mistake.
+    report = fill(model, state, checkpoint, name, unexpected="list" if _has_quick_gelu(model) else "refuse")
+    if report.unexpected:
+        names = ", ".join(report.unexpected)
+        _LOG.warning(
+            "%s: left out %d tensors beside those of %s: %s", checkpoint, len(report.unexpected), name, names
+        )
     return model
 
 
-def _open_clip(name: str, pretrained: str | None) -> CLIP:
+def _build(name: str, pretrained: str | None = None, image_size: int | None = None) -> CLIP:
     import open_clip
 
+    if name == TINY:
+        if pretrained is not None:
+            raise DataError(f"{TINY} has no published weights: leave out pretrained={pretrained!r}")
+        if image_size is not None:
+            raise DataError(f"{TINY} has one input size, 64 pixels: leave out image_size={image_size}")
+        return _tiny()
     if name not in open_clip.list_models():
         near = [m for m in open_clip.list_models() if m.startswith(name[:6])]
         raise DataError(
             f"no dual encoder {name!r}; known names that begin alike: {', '.join(near) or 'none'}"
         )
     if pretrained is None:
-        return open_clip.create_model(name, load_weights=False)
+        return open_clip.create_model(name, load_weights=False, force_image_size=image_size)
     tags = open_clip.list_pretrained_tags_by_model(name)
     if pretrained not in tags:
         raise DataError(f"{name} has no published weights {pretrained!r}; open_clip knows {', '.join(tags)}")
     return open_clip.create_model(name, pretrained=pretrained)
 
 
-def _load_into(model: CLIP, path: Path) -> None:
-    from open_clip.model import resize_pos_embed
+def unfilled(name: str, image_size: int | None = None) -> CLIP:
+    """Dual encoder whose weights are about to come from a file; until then they are random.
 
-    state = {k.removeprefix("module."): v for k, v in read_state(path).items() if k not in _NOT_WEIGHTS}
-    if "visual.positional_embedding" in state:
-        resize_pos_embed(state, model)
-    wanted = model.state_dict()
-    missing = sorted(set(wanted) - set(state))
-    unknown = sorted(set(state) - set(wanted))
-    other = sorted(k for k in set(wanted) & set(state) if wanted[k].shape != state[k].shape)
-    for what, keys in (("lacks", missing), ("has unknown", unknown), ("has other shapes for", other)):
-        if keys:
-            raise DataError(
-                f"{path}: {what} {len(keys)} of {len(wanted)} weights ({', '.join(keys[:3])} ...); "
-                "choose the model name that the file was made for"
-            )
-    model.load_state_dict(state)
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Weights of a local file by name, in float32, without running pickled code.
+    Args:
+        name: as for :func:`load_dual_encoder`.
+        image_size: side of the input in pixels if not the model's.
 
     Raises:
-        DataError: no such file, or it is neither safetensors, nor a plain torch file of tensors, nor a
-            TorchScript archive.
+        DataError: unknown name, or another input size for ``fbu-tiny``.
     """
-    if not path.exists():
-        raise DataError(f"{path}: no such weights file")
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
 
-        return {k: v.float() for k, v in load_file(path).items()}
+    def keep(record: logging.LogRecord) -> bool:
+        return "initialized randomly" not in record.getMessage()  # true for a moment, and alarming
+
+    root = logging.getLogger()
+    root.addFilter(keep)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # torch raises several types for archives and for refused pickles
-        state = _torchscript_state(path)
-    state = state.get("state_dict", state)
-    return {k: v.float() for k, v in state.items() if isinstance(v, Tensor)}
+        return _build(name, image_size=image_size)
+    finally:
+        root.removeFilter(keep)
 
 
-def _torchscript_state(path: Path) -> dict[str, Any]:
-    try:
-        return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
-    except Exception as error:
+def fill(
+    model: CLIP,
+    state: Mapping[str, Tensor],
+    file: str | Path,
+    name: str,
+    *,
+    unexpected: Literal["refuse", "list"] = "refuse",
+    quick_gelu: bool = False,
+) -> LoadReport:
+    """Fit the weights of a file to a dual encoder, in place; position embeddings of another size are resized.
+
+    Args:
+        model: from :func:`unfilled`.
+        state: tensors with OpenAI's names, from :func:`~fbu.models.reading.read_weights`.
+        file: where they come from. FaRL's published files are known by their name: it is all that tells their
+            weights from those of open_clip.
+        name: the model's.
+        unexpected: whether names beside the model's are refused or listed in the report.
+        quick_gelu: the weights were trained with the quick form of GELU, whatever the file looks like.
+
+    Raises:
+        DataError: a name that is missing, unknown or of another shape (:func:`~fbu.models.fitting.fit`), or weights
+            of OpenAI or FaRL for a model without the quick form of GELU, in which they run and score worse.
+    """
+    openai = any(k.endswith(_OPENAI_NUMBERS) for k in state)
+    if quick_gelu or openai or Path(file).name.startswith("FaRL-"):
+        _need_quick_gelu(model, name, file)
+    grid = getattr(model.visual, "grid_size", None)  # CLIP's ResNets have none
+    return fit(
+        model,
+        state,
+        file,
+        architecture=name,
+        ignore=_OPENAI_NUMBERS,
+        unexpected=unexpected,
+        positions={"visual.positional_embedding": (grid[0], grid[1])} if grid else None,
+    )
+
+
+def _has_quick_gelu(model: CLIP) -> bool:
+    from open_clip.transformer import QuickGELU
+
+    return any(isinstance(m, QuickGELU) for m in model.modules())
+
+
+def _need_quick_gelu(model: CLIP, name: str, file: str | Path) -> None:
+    if name != TINY and not _has_quick_gelu(model):  # no published weights have the shapes of fbu-tiny
         raise DataError(
-            f"{path}: neither safetensors, nor a torch file of plain tensors, nor a TorchScript archive; files that "
-            "need arbitrary unpickling are refused"
-        ) from error
+            f"{file}: was trained with the quick form of GELU, which {name} has not; in {name} the weights would load "
+            f"and score worse: use {name}-quickgelu"
+        )
 
 
 def encoder_from(spec: EncoderSpec) -> CLIP:

@@ -15,7 +15,7 @@ from torch import nn
 
 from fbu.config import data_root
 from fbu.errors import DataError
-from fbu.models.weights import LoadReport
+from fbu.models.fitting import LoadReport
 from fbu.resources import resource
 
 

@@ -1,6 +1,6 @@
 """Text towers of ALIGN and BLIP, which KE-FER compares with CLIP's (Table 1); needs ``pip install "fbu[align]"``.
 
-Architecture and tokenizer come from ``transformers``, the weights go through :mod:`fbu.models.weights` like all others.
+Architecture and tokenizer come from ``transformers``, the weights go through :mod:`fbu.models.fitting` like all others.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from fbu.errors import DataError
+from fbu.models.fitting import LoadReport, fit
 from fbu.models.reading import read_weights
-from fbu.models.weights import LoadReport, fit
 
 Kind = Literal["ALIGN", "BLIP"]
 

@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from fbu import labels
 from fbu.data.towers import Captioned, captioned
+from fbu.labels import prompting
+from fbu.labels.names import EXPRESSIONS
 from fbu.models.encoders import encoder_from, tokenizer_for
 from fbu.models.pictures import Pictures
 from fbu.recipes import Recipe
@@ -99,8 +100,8 @@ class ContrastTask(Task):
         held = self.shown.part(test=True)
         rows = np.flatnonzero(held.shown != "")
         half = rows[::2] if split == "val" else rows[1::2]
-        names = list(labels.EXPRESSIONS)
-        prompts = labels.prompts("clef", "name", labels.names("expression", names))[0]
+        names = list(EXPRESSIONS)
+        prompts = prompting.prompts("clef", "name", prompting.names("expression", names))[0]
         tokens = self.tokenize(prompts).to(self.device)
         z_name = F.normalize(self.model.encode_text(tokens), dim=-1).cpu()
         encode = self.model.encode_image

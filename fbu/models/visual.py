@@ -1,7 +1,7 @@
 """Image towers with published weights: ResNet and Swin-T trained on MS-Celeb-1M (KE-FER), ViT (CLEF's baseline).
 
 Each loader returns a model that gives features, (n, 3, S, S) -> (n, d), and a
-:class:`~fbu.models.weights.LoadReport`. Classifiers of the task that the weights were trained for are left out.
+:class:`~fbu.models.fitting.LoadReport`. Classifiers of the task that the weights were trained for are left out.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from fbu.errors import DataError
+from fbu.models.fitting import LoadReport, cut_prefixes, fit
 from fbu.models.reading import read_weights
-from fbu.models.weights import LoadReport, cut_prefixes, fit
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
 
@@ -36,7 +36,7 @@ def load_resnet(file: str | Path, name: str = "resnet18") -> tuple[nn.Module, Lo
 
     Raises:
         DataError: unknown name, or a file that :func:`~fbu.models.reading.read_weights` or
-            :func:`~fbu.models.weights.fit` refuses.
+            :func:`~fbu.models.fitting.fit` refuses.
     """
     if name not in RESNETS:
         raise DataError(f"no ResNet {name!r}: known are {', '.join(RESNETS)}")
@@ -100,7 +100,7 @@ def load_swin(file: str | Path, *, drop_path: float = 0.1) -> tuple[FaceSwin, Lo
         drop_path: see :class:`FaceSwin`.
 
     Raises:
-        DataError: the file is refused (:func:`~fbu.models.reading.read_weights`, :func:`~fbu.models.weights.fit`), or
+        DataError: the file is refused (:func:`~fbu.models.reading.read_weights`, :func:`~fbu.models.fitting.fit`), or
             one of the tables differs, which would mean other windows than this model's.
     """
     state = read_weights(file, "state_dict_backbone")
@@ -149,7 +149,7 @@ def load_vit(
 
     Raises:
         DataError: unknown name, or a file that :func:`~fbu.models.reading.read_weights` or
-            :func:`~fbu.models.weights.fit` refuses.
+            :func:`~fbu.models.fitting.fit` refuses.
     """
     import timm
 

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ from PIL import Image
 
 from fbu.config import home
 from fbu.data import cache
-from fbu.data.decoding import decode
+from fbu.data.decoding import decode, fit
+from fbu.data.media.videos import Clips
 from fbu.errors import DataError
 
 COLOURS = [(200, 10, 10), (10, 200, 10), (10, 10, 200), (120, 120, 10), (10, 120, 120)]
@@ -28,7 +30,7 @@ def folders() -> list[str]:
 
 
 def test_pictures_come_in_order_channels_first(copy: tuple[Path, pd.DataFrame]) -> None:
-    found = cache.decoded(*copy, image_size=8)
+    found = cache.decoded(*copy, cache.How(8))
     assert isinstance(found.images, np.memmap) and not found.images.flags.writeable
     assert found.images.dtype == np.uint8 and found.images.shape == (5, 3, 8, 8)
     np.testing.assert_array_equal(found.images[:, :, 3, 4], COLOURS)
@@ -36,27 +38,27 @@ def test_pictures_come_in_order_channels_first(copy: tuple[Path, pd.DataFrame]) 
 
 
 def test_decoded_once(copy: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
-    first = cache.decoded(*copy, image_size=8)
+    first = cache.decoded(*copy, cache.How(8))
 
     def never(*args: object) -> np.ndarray:
         raise AssertionError("decoded twice")
 
-    monkeypatch.setattr(cache, "decode", never)
-    np.testing.assert_array_equal(cache.decoded(*copy, image_size=8).images, first.images)
+    monkeypatch.setattr(cache, "fit", never)
+    np.testing.assert_array_equal(cache.decoded(*copy, cache.How(8)).images, first.images)
     with pytest.raises(AssertionError):
-        cache.decoded(*copy, image_size=9)
+        cache.decoded(*copy, cache.How(9))
 
 
 def test_two_askers_decode_once(copy: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
-    def counted(path: Path, *args: object) -> np.ndarray:
-        seen.append(path.name)
-        return decode(path, 8)
+    def counted(image: Image.Image, *args: Any) -> np.ndarray:
+        seen.append(Path(str(getattr(image, "filename", ""))).name)
+        return fit(image, *args)
 
-    monkeypatch.setattr(cache, "decode", counted)
+    monkeypatch.setattr(cache, "fit", counted)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: cache.decoded(*copy, image_size=8), range(4)))
+        found = list(pool.map(lambda _: cache.decoded(*copy, cache.How(8)), range(4)))
     assert sorted(seen) == [f"{i}.png" for i in range(5)]
     assert all(np.array_equal(each.images, found[0].images) for each in found)
 
@@ -64,11 +66,21 @@ def test_two_askers_decode_once(copy: tuple[Path, pd.DataFrame], monkeypatch: py
 def test_key_follows_content_not_place_or_time(tmp_path: Path, picture: Callable[..., None]) -> None:
     for name, colour in (("a", (1, 2, 3)), ("b", (1, 2, 3)), ("c", (1, 2, 4))):
         picture(tmp_path / name / "x.png", colour)
-    key = {n: cache.key_of(tmp_path / n, ["x.png"], 8, "none", 1) for n in "abc"}
+    key = {n: cache.key_of(tmp_path / n, ["x.png"], cache.How(8)) for n in "abc"}
     assert (tmp_path / "a/x.png").stat().st_size == (tmp_path / "c/x.png").stat().st_size
     assert key["a"] == key["b"] != key["c"]
-    others = [(16, "none", 1), (8, "centre", 1), (8, "none", 2)]
-    assert len({cache.key_of(tmp_path / "a", ["x.png"], *o) for o in others} | {key["a"]}) == 4
+    points = np.zeros((1, 5, 2))
+    others = [
+        cache.How(16),
+        cache.How(8, "centre"),
+        cache.How(8, version=2),
+        cache.How(8, media=Clips(64)),
+        cache.How(8, media=Clips(32)),
+        cache.How(8, store="jpeg"),
+        cache.How(8, "five_points", points=points),
+        cache.How(8, "five_points", points=points + 1),
+    ]
+    assert len({cache.key_of(tmp_path / "a", ["x.png"], how) for how in others} | {key["a"]}) == 9
 
 
 def test_unreadable_pictures_are_named_and_counted(copy: tuple[Path, pd.DataFrame]) -> None:
@@ -79,14 +91,14 @@ def test_unreadable_pictures_are_named_and_counted(copy: tuple[Path, pd.DataFram
         r"2 of 5 pictures cannot be read: images/1.png \(UnidentifiedImageError\), images/3.png \(missing\)"
     )
     with pytest.raises(DataError, match=expected):
-        cache.decoded(root, table, image_size=8)
+        cache.decoded(root, table, cache.How(8))
     assert folders() == []
-    found = cache.decoded(root, table, image_size=8, skip_unreadable=True)
+    found = cache.decoded(root, table, cache.How(8), skip_unreadable=True)
     assert found.samples == ["s0", "s2", "s4"] and found.unreadable == ["s1", "s3"]
     np.testing.assert_array_equal(found.images[:, :, 0, 0], [COLOURS[i] for i in (0, 2, 4)])
     with pytest.raises(DataError, match="2 of 5"):
-        cache.decoded(root, table, image_size=8)
-    again = cache.decoded(root, table, image_size=8, skip_unreadable=True)
+        cache.decoded(root, table, cache.How(8))
+    again = cache.decoded(root, table, cache.How(8), skip_unreadable=True)
     assert again.unreadable == found.unreadable and again.folder == found.folder
 
 
@@ -98,33 +110,33 @@ def test_truncated_jpeg_is_unreadable(tmp_path: Path) -> None:
     table = pd.DataFrame({"sample": ["x"], "path": ["x.jpg"]})
     for skip in (False, True):
         with pytest.raises(DataError, match=r"1 of 1 pictures cannot be read: x.jpg"):
-            cache.decoded(tmp_path, table, image_size=8, skip_unreadable=skip)
+            cache.decoded(tmp_path, table, cache.How(8), skip_unreadable=skip)
 
 
 def test_interrupted_writing_leaves_nothing(
     copy: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(path: Path, *args: object) -> np.ndarray:
-        if path.name == "3.png":
+    def stop(image: Image.Image, *args: Any) -> np.ndarray:
+        if str(getattr(image, "filename", "")).endswith("3.png"):
             raise KeyboardInterrupt
-        return decode(path, 8)
+        return fit(image, *args)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(cache, "decode", stop)
-        cache.decoded(*copy, image_size=8)
+        patch.setattr(cache, "fit", stop)
+        cache.decoded(*copy, cache.How(8))
     assert folders() == []
 
 
 def test_leftovers_of_a_killed_process_are_removed(copy: tuple[Path, pd.DataFrame]) -> None:
-    key = cache.key_of(copy[0], list(copy[1]["path"]), 8, "none", 1)
+    key = cache.key_of(copy[0], list(copy[1]["path"]), cache.How(8))
     (home() / "cache" / f".{key}.dead").mkdir(parents=True)
-    cache.decoded(*copy, image_size=8)
+    cache.decoded(*copy, cache.How(8))
     assert folders() == [key]
 
 
 @pytest.mark.parametrize("at", [[0, 1, 2, 3, 4], [2, 3], [4], [0, 2, 4], [1, 4]])
 def test_rows(copy: tuple[Path, pd.DataFrame], at: list[int]) -> None:
-    found = cache.decoded(*copy, image_size=8)
+    found = cache.decoded(*copy, cache.How(8))
     for _ in range(2):
         part = cache.rows(found, np.array(at))
         assert isinstance(part, np.memmap)
@@ -169,7 +181,7 @@ def test_large_jpeg_is_close_to_a_full_decode(tmp_path: Path) -> None:
 
 
 def test_unknown_preset_and_size(copy: tuple[Path, pd.DataFrame]) -> None:
-    with pytest.raises(DataError, match="unknown alignment preset 'mtcnn': known are none, centre"):
-        cache.decoded(*copy, image_size=8, preset="mtcnn")
+    with pytest.raises(DataError, match="unknown alignment preset 'square': known are none, centre"):
+        cache.decoded(*copy, cache.How(8, preset="square"))
     with pytest.raises(DataError, match="image_size is 0"):
-        cache.decoded(*copy, image_size=0)
+        cache.decoded(*copy, cache.How(0))

@@ -10,7 +10,10 @@ import pytest
 from fbu import data
 from fbu.config import home
 from fbu.data import layouts, twins
+from fbu.data.doctor import check
+from fbu.data.specs import load_spec
 from fbu.errors import DataError
+from fbu.recipes import DataSpec
 
 PEOPLE = [(f"person{chr(97 + i)}", ["neutral", "happiness", "fear"][i % 3]) for i in range(26)]
 PEOPLE += [(f"guest_{who}", label) for who, label in PEOPLE] + PEOPLE
@@ -61,6 +64,16 @@ def _small_worlds(monkeypatch: pytest.MonkeyPatch, faces: Callable, sequences: C
         return world
 
     monkeypatch.setattr(twins, "_world", small)
+
+
+def test_data_of_a_recipe_is_loaded_as_it_says() -> None:
+    part = load_spec(DataSpec(name="bp4d", fold=2, protocol="shifted_frames", seed=3, image_size=16), "test")
+    same = data.load("bp4d", "test", fold=2, protocol="shifted_frames", seed=3, image_size=16)
+    assert (part.name, part.split, part.fold, part.protocol) == ("bp4d", "test", 2, "shifted_frames")
+    assert part.fingerprint == same.fingerprint != data.load("bp4d", "test", fold=2, seed=3).fingerprint
+    np.testing.assert_array_equal(part.images, same.images)
+    with pytest.raises(DataError, match="tower"):
+        load_spec(DataSpec(name="tower"), "test")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -301,3 +314,49 @@ def test_open_photographs(photographs: Path) -> None:
     assert part.counts()["subjects"].sum() >= part.records["subject"].nunique()
     assert part.images.std() > 20 and part.skipped["duplicate rows"] > 0
     shutil.rmtree(home() / "cache")
+
+
+def test_options_lie_beside_the_files(tmp_path: Path) -> None:
+    """`fbu.yml` in a copy says how its files are numbered; the caller has the last word."""
+    folder = data.export_twin("bp4d", tmp_path)
+    plain = data.load("bp4d", "test", source="real", root=tmp_path)
+    (folder / "fbu.yml").write_text("offset: 1\n")
+    moved = data.load("bp4d", "test", source="real", root=tmp_path)
+    assert moved.records["path"].iloc[0] == plain.records["path"].iloc[1]
+    asked = data.load("bp4d", "test", source="real", root=tmp_path, options={"offset": 0})
+    assert list(asked.records["path"]) == list(plain.records["path"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("shift: 1", "bp4d has no reader option 'shift': known are"),
+        ("- offset", "fbu.yml: expected lines like 'offset: -1'"),
+        ("offset: [1]", "fbu.yml: expected lines like 'offset: -1'"),
+        ("offset: {", "fbu.yml is not a YAML file"),
+    ],
+)
+def test_wrong_options_beside_the_files(tmp_path: Path, text: str, message: str) -> None:
+    folder = data.export_twin("bp4d", tmp_path)
+    (folder / "fbu.yml").write_text(text)
+    with pytest.raises(DataError, match=message):
+        data.load("bp4d", "test", source="real", root=tmp_path)
+    found = check("bp4d", folder)
+    assert [p.file for p in found.errors] == ["fbu.yml"]
+
+
+def test_presets_that_need_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="preset 'five_points' needs landmarks, which RAF-DB"):
+        data.load("rafdb", "test", preset="five_points")
+    with pytest.raises(DataError, match="unknown alignment preset 'square'"):
+        data.load("rafdb", "test", preset="square")
+
+
+def test_store_of_jpegs(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = data.load("rafdb", "test")
+    monkeypatch.setenv("FBU_CACHE_STORE", "jpeg")
+    packed = data.load("rafdb", "test")
+    assert packed.images.shape == plain.images.shape and packed.fingerprint != plain.fingerprint
+    near = np.abs(packed.images[[0, 2]].astype(int) - plain.images[[0, 2]])
+    assert near.mean() < 4
+    np.testing.assert_array_equal(packed.clip(1)[0], packed.images[1])

@@ -6,7 +6,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from fbu.data import manifest as manifests
-from fbu.data.decoding import PRESETS
+from fbu.data.alignment import PRESETS
 from fbu.data.layouts import layout
 from fbu.data.manifest import Manifest, load_manifest, names, parse_manifest
 from fbu.errors import DataError

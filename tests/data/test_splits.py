@@ -137,3 +137,26 @@ def test_default_fold() -> None:
 def test_k_must_be_positive() -> None:
     with pytest.raises(DataError, match="k is 0"):
         splits.fold_of("a", 0)
+
+
+def in_column() -> Manifest:
+    """RAF-DB's manifest with five folds that the reader's table says."""
+    manifest = load_manifest("rafdb")
+    rule = manifest.splits.model_copy(update={"rule": "column", "folds": (1, 2, 3, 4, 5)})
+    return manifest.model_copy(update={"splits": rule})
+
+
+def test_folds_from_a_column() -> None:
+    subjects = [f"c{i:03d}" for i in range(200)]
+    table = pd.DataFrame({"sample": subjects, "subject": subjects, "fold": np.arange(200) % 5 + 1})
+    for fold in range(1, 6):
+        found = assign(table, in_column(), fold)
+        assert (found["fold"] == table["fold"]).all()
+        assert ((found["split"] == "test") == (table["fold"] == fold)).all()
+        assert 0 < (found["split"] == "val").sum() < 60
+
+
+def test_a_subject_in_two_folds_of_a_column_is_refused() -> None:
+    table = pd.DataFrame({"sample": ["a", "b", "c"], "subject": ["x", "y", "x"], "fold": [1, 1, 2]})
+    with pytest.raises(DataError, match="subject 'x' is in two folds"):
+        assign(table, in_column(), 1)

@@ -7,7 +7,7 @@ import torch
 from fbu import labels
 from fbu.data import worlds
 from fbu.data.faces import AUS, COLS, Identity
-from fbu.data.worlds import drawing, patterns, wild
+from fbu.data.worlds import album, drawing, patterns, wild
 
 # Occurrence rates of BP4D's units in percent, derived from published class weights.
 BP4D_RATES = dict(zip(labels.AU_SETS["bp4d"], (19, 15, 21, 46, 59, 59, 56, 48, 18, 36, 17, 15), strict=True))
@@ -299,3 +299,29 @@ def test_difficulty_parameters_are_fixed():
     assert affectnet.label_errors == 0.10
     assert dataclasses.astuple(affectnet.display) == ((0.60, 1.05), 0.15, (0.30, 0.50), 0.92, 0.20, 0.05)
     assert dataclasses.astuple(affectnet.look) == (0.8, 0.05, 0.8, 0.25, 1.0, 0.08)
+
+
+@pytest.mark.parametrize(("size", "total"), [("quick", 1200), ("demo", 5000), ("full", 13690)])
+def test_an_album_has_known_people(size, total):
+    records = worlds.make("facial_expressions", size).records
+    counts = records["subject"].value_counts()
+    assert len(records) == total and records["sample"].is_unique
+    assert not counts.index.str.contains(r"\d").any()  # the picture's number is cut from its name
+    assert 0.66 < (counts == 1).mean() < 0.76 and 0.8 < (counts <= 2).mean() < 0.9
+    assert 10 < counts.max() <= 0.02 * total
+
+
+def test_an_album_keeps_its_people_and_its_label_errors():
+    world = worlds.make("facial_expressions", "demo")
+    rows = [r for r in world.records.groupby("subject").indices.values() if len(r) > 3]
+    assert all(len(world.scenes.identity[torch.as_tensor(r)].unique(dim=0)) == 1 for r in rows)
+    wrong = (world.records["label"] != world.records["expression"]).mean()
+    assert 0.02 < wrong < 0.04
+    assert len(world.scenes.pose[torch.as_tensor(rows[0])].unique(dim=0)) == len(rows[0])
+
+
+def test_an_album_has_no_more_people_than_names():
+    names = {album.name_of(i) for i in range(10_000)}
+    assert len(names) == 10_000
+    with pytest.raises(ValueError, match="there are 10240 names"):
+        album.name_of(10_240)

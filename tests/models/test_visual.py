@@ -9,8 +9,8 @@ from torchvision import models
 from torchvision.models.swin_transformer import SwinTransformer
 
 from fbu.errors import DataError
+from fbu.models.fitting import resize_positions
 from fbu.models.visual import FaceSwin, load_resnet, load_swin, load_vit
-from fbu.models.weights import resize_positions
 
 
 @torch.no_grad()

@@ -15,15 +15,11 @@ from torch import nn
 
 from fbu.errors import DataError
 from fbu.models import load_dual_encoder
+from fbu.models.encoders import encoder_from
+from fbu.models.fitting import LoadReport, cut_prefixes, fit, resize_positions
 from fbu.models.reading import read_weights
-from fbu.models.weights import (
-    LoadReport,
-    cut_prefixes,
-    fit,
-    load_clip,
-    load_farl,
-    resize_positions,
-)
+from fbu.models.weights import load_clip, load_farl
+from fbu.recipes import EncoderSpec
 
 STATE = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.zeros(2), "n": torch.tensor(3)}
 
@@ -313,6 +309,9 @@ OPENAI = {
     "context_length": torch.tensor(8),
     "vocab_size": torch.tensor(50),
 }
+# What a FaRL file may hold beside CLIP.
+BESIDE = {"visual.mask_token": torch.zeros(64), "lm_head.weight": torch.zeros(9, 64)}
+FARL = "FaRL-Base-Patch16-LAIONFace20M-ep16.pth"
 
 
 @pytest.fixture(scope="module")
@@ -380,19 +379,48 @@ def test_openai_weights_need_the_quick_gelu(names, source, tmp_path):
 
 
 def test_farl_lists_what_is_beside_clip(names, source, tmp_path):
-    state = {
-        **source.state_dict(),
-        "visual.mask_token": torch.zeros(64),
-        "lm_head.weight": torch.zeros(9, 64),
-    }
-    torch.save({"state_dict": halved(state)}, tmp_path / "FaRL.pth")
+    torch.save({"state_dict": halved(source.state_dict() | BESIDE)}, tmp_path / "FaRL.pth")
     model, report = load_farl(tmp_path / "FaRL.pth", name=names[1])
-    assert set(report.unexpected) == {"visual.mask_token", "lm_head.weight"}
+    assert set(report.unexpected) == set(BESIDE)
     assert report.loaded == len(source.state_dict())
     assert outputs(model)[0].shape == outputs(model)[1].shape == (2, 8)
     with pytest.raises(DataError, match="unknown names"):
         load_clip(names[1], tmp_path / "FaRL.pth")
     assert load_clip(names[1], tmp_path / "FaRL.pth", unexpected="list")[1].unexpected == report.unexpected
+
+
+def test_recipes_take_farl_and_log_what_is_beside_clip(names, source, tmp_path, monkeypatch, caplog):
+    (tmp_path / "weights").mkdir()
+    torch.save({"state_dict": source.state_dict() | BESIDE}, tmp_path / "weights" / FARL)
+    monkeypatch.setenv("FBU_DATA", str(tmp_path))
+    model = encoder_from(EncoderSpec(name=names[1], checkpoint=FARL))
+    assert type(model) is type(source)
+    assert all(torch.equal(v, source.state_dict()[k]) for k, v in model.state_dict().items())
+    (line,) = caplog.messages
+    assert line.endswith(
+        f"{FARL}: left out 2 tensors beside those of {names[1]}: visual.mask_token, lm_head.weight"
+    )
+
+
+def test_recipes_take_openais_archive(names, source, tmp_path, caplog):
+    file = save_archive({**source.state_dict(), **OPENAI}, tmp_path / "ViT-B-16.pt")
+    model = load_dual_encoder(names[1], checkpoint=file)
+    assert torch.equal(model.visual.proj, source.visual.proj) and not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("file", "beside", "words"),
+    [
+        ("w.pt", OPENAI, "quick form of GELU.*use fbu-test-quickgelu"),
+        (FARL, {}, "quick form of GELU.*use fbu-test-quickgelu"),
+        (FARL, BESIDE, "quick form of GELU.*use fbu-test-quickgelu"),
+        ("w.pt", BESIDE, r"unknown names .*\(visual.mask_token, lm_head.weight\)"),
+    ],
+)
+def test_recipes_refuse_weights_for_another_gelu(names, source, tmp_path, file, beside, words):
+    torch.save({"state_dict": source.state_dict() | beside}, tmp_path / file)
+    with pytest.raises(DataError, match=words):
+        load_dual_encoder(names[0], checkpoint=tmp_path / file)
 
 
 @pytest.mark.parametrize(
@@ -415,6 +443,8 @@ def test_wrong_farl_files_are_named(names, source, tmp_path, change, words):
     torch.save({"state_dict": state}, tmp_path / "FaRL.pth")
     with pytest.raises(DataError, match=words):
         load_farl(tmp_path / "FaRL.pth", name=names[1])
+    with pytest.raises(DataError, match=words):
+        load_dual_encoder(names[1], checkpoint=tmp_path / "FaRL.pth")
 
 
 def test_image_tower_alone_is_not_a_dual_encoder(names, source, tmp_path):

@@ -5,7 +5,10 @@ A layout module offers
 * ``read(root, manifest) -> DataFrame``: one row per labelled picture: ``sample``, ``path`` (relative to
   root), ``subject``, then ``expression`` or ``AU<n>`` (1, 0, -1 not coded) and what else the files say; rows
   left out are counted by reason in ``frame.attrs["skipped"]``;
-* ``write(world, root, *, image_size)``: the same files from a drawn population.
+* ``write(world, root, *, image_size)``: the same files from a drawn population;
+* ``media`` (optional): how rows that are not picture files are opened, see `fbu.data.media`;
+* ``points(root, table, manifest, needs) -> float [N, P, 2] | None`` (optional): boxes or landmarks of the rows
+  in pixels, for alignment presets.
 
 It is found by the dataset's name, so a new dataset is one module here and one manifest.
 """
@@ -17,11 +20,16 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pandas as pd
 
 from fbu.data.layouts.files import TRUTH, inside, table
 from fbu.data.manifest import Manifest
+from fbu.data.media import PICTURES, Media
 from fbu.errors import DataError
+
+#: Columns that say where in its file a row's picture is: line of a table, frame of a video (from 0).
+PLACES = ("line", "frame_at")
 
 
 def layout(name: str) -> ModuleType:
@@ -33,6 +41,21 @@ def layout(name: str) -> ModuleType:
     if not name.isidentifier() or importlib.util.find_spec(f"{__name__}.{name}") is None:
         raise DataError(f"no reader for dataset {name!r}: fbu/data/layouts/{name}.py is missing")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def media(name: str) -> Media:
+    """How a dataset's rows are opened; one picture file per row unless its layout says otherwise."""
+    found: Media = getattr(layout(name), "media", PICTURES)
+    return found
+
+
+def points(root: Path, table: pd.DataFrame, manifest: Manifest, needs: str) -> np.ndarray | None:
+    """Boxes (two corners) or landmarks of a table's rows, float ``[N, P, 2]`` in pixels, NaN where there is none.
+
+    None when the dataset does not come with them.
+    """
+    module = layout(manifest.name)
+    return module.points(root, table, manifest, needs) if hasattr(module, "points") else None
 
 
 def read(root: Path, manifest: Manifest) -> pd.DataFrame:
@@ -57,7 +80,7 @@ def read(root: Path, manifest: Manifest) -> pd.DataFrame:
     twice = frame["sample"][frame["sample"].duplicated()]
     if len(twice):
         raise DataError(f"{root}: sample {twice.iloc[0]!r} is listed twice")
-    for path in frame["path"]:
+    for path in frame["path"].unique():
         inside(path, root)
     frame = frame.sort_values("sample", kind="stable").reset_index(drop=True)
     if (root / TRUTH).is_file():
@@ -68,11 +91,14 @@ def read(root: Path, manifest: Manifest) -> pd.DataFrame:
 
 def _with_truth(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Add the truth about each row's picture (which an offset may move away from the row's label)."""
-    table(path, ["sample", "path"])  # names the line of a malformed row
+    # Where many rows share a file, its line or frame tells them apart.
+    place = ["path", *(column for column in PLACES if column in frame)]
+    table(path, ["sample", *place])  # names the line of a malformed row
     text = dict.fromkeys(["sample", "subject", "activity", "occluder"], str)
-    truth = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=["nan"]).set_index("path")
-    missing = ~frame["path"].isin(truth.index)
+    truth = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=["nan"]).set_index(place)
+    missing = ~pd.MultiIndex.from_frame(frame[place]).isin(pd.MultiIndex.from_frame(truth.index.to_frame()))
     if missing.any() or truth.index.has_duplicates:
-        what = f"no row for {frame['path'][missing].iloc[0]!r}" if missing.any() else "a picture twice"
+        first = ":".join(map(str, frame.loc[missing.argmax(), place])) if missing.any() else ""
+        what = f"no row for {first!r}" if first else "a picture twice"
         raise DataError(f"{path} has {what}: write the twin again")
-    return frame.join(truth.add_prefix("true_"), on="path")
+    return frame.join(truth.add_prefix("true_"), on=place)
