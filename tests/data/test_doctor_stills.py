@@ -437,6 +437,30 @@ def test_what_is_only_warned_about_can_be_read(folder: str, case: Case, own: Cal
     assert len(layouts.read(root, load_manifest(case.dataset)))
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("bp4dplus", "offset: some"),
+        ("bp4dplus", "per_task: 1.5"),
+        ("bp4dplus", "unlabelled: 2"),
+        ("gft", "offset: some"),
+        ("gft", "annotations: ../x"),
+        ("gft", "split: x.csv"),
+        ("gft", "frame_column: time"),
+        ("ckplus", "first_frames: some"),
+        ("affectnet", "release: npy"),
+        ("affectnet", "release: csv"),
+        ("lists", "pictures: cropped"),
+    ],
+)
+def test_wrong_options_are_errors(name: str, options: str, own: Callable[[str], Path]) -> None:
+    root = own(name)
+    (root / "fbu.yml").write_text(options)
+    report = doctor.check("affectnet" if name == "lists" else name, root)
+    assert report.errors
+    assert not [problem for problem in report.errors if "ValueError" in problem.message]
+
+
 @pytest.mark.parametrize("name", ["affectnet", "bp4dplus", "ckplus", "gft"])
 def test_twin_is_clean(name: str, written: Path) -> None:
     report = doctor.check(name, written / name)
