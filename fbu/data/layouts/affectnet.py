@@ -43,6 +43,8 @@ COLUMNS = (
     "arousal",
 )
 BOX = COLUMNS[1:5]
+#: Columns that are read.
+NEEDED = (COLUMNS[0], *BOX, "expression")
 #: Codes that are no expression.
 LEFT_OUT = {"8": "none", "9": "uncertain", "10": "no face"}
 #: Folder of face crops beside the whole pictures; see `crop_faces`.
@@ -132,8 +134,7 @@ def _release(root: Path, manifest: Manifest) -> str:
         return wanted
     if wanted != "auto":
         raise DataError(f"affectnet: option release is {wanted!r}: known are auto, {', '.join(RELEASES)}")
-    roles = {"csv": "lists", "arrays": "train"}
-    there = [name for name, role in roles.items() if optional_folder(root, manifest, role) is not None]
+    there = releases_there(root, manifest)
     if len(there) == 1:
         return there[0]
     found = "both releases are" if there else "neither release is"
@@ -141,6 +142,12 @@ def _release(root: Path, manifest: Manifest) -> str:
         f"{root}: {found} there: set option release to {' or '.join(RELEASES)}; AffectNet lies as\n"
         f"{manifest.tree.text}"
     )
+
+
+def releases_there(root: Path, manifest: Manifest) -> list[str]:
+    """Releases whose files are there, of `RELEASES`."""
+    roles = {"csv": "lists", "arrays": "train"}
+    return [name for name in RELEASES if optional_folder(root, manifest, roles[name]) is not None]
 
 
 def pictures_folder(root: Path, manifest: Manifest) -> Path:
@@ -173,8 +180,7 @@ def _list(
     width = len(COLUMNS)
     for at, row in numbered(path):
         if places is None:
-            # Without a header the first field is a picture in a folder.
-            header = list(COLUMNS) if "/" in row[0] else row
+            header = header_of(row)
             places, width = _places(header, path), len(header)
             if header is row:
                 continue
@@ -205,13 +211,17 @@ def _list(
     return rows
 
 
+def header_of(first: list[str]) -> list[str]:
+    """Header of a list by its first row, which names a picture in a folder where there is no header."""
+    return list(COLUMNS) if "/" in first[0] else first
+
+
 def _places(header: list[str], path: Path) -> list[int]:
     """Columns of the path, the box and the expression."""
-    wanted = (COLUMNS[0], *BOX, "expression")
-    for name in wanted:
+    for name in NEEDED:
         if name not in header:
             raise DataError(f"{path}:1: column {name!r} is missing; found {', '.join(header)}")
-    return [header.index(name) for name in wanted]
+    return [header.index(name) for name in NEEDED]
 
 
 def _arrays(root: Path, part: str, manifest: Manifest, skipped: Counter[str]) -> list[list[str | int]]:
@@ -229,7 +239,7 @@ def _arrays(root: Path, part: str, manifest: Manifest, skipped: Counter[str]) ->
             skipped["annotations without a picture"] += 1
             continue
         path = base / "annotations" / name
-        code = _code(path)
+        code = code_of(path)
         if code in LEFT_OUT:
             skipped[f"rows labelled {LEFT_OUT[code]}"] += 1
             continue
@@ -241,13 +251,15 @@ def _arrays(root: Path, part: str, manifest: Manifest, skipped: Counter[str]) ->
     return rows
 
 
-def _code(path: Path) -> str:
+def code_of(path: Path) -> str:
     """The one value of an array file, which is text in some files and a number in others."""
     try:
         # Never a pickle: that could run code.
         array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path} is not an array file: {str(error).splitlines()[0]}") from error
+    # A damaged header is parsed as Python and fails in as many ways as there are.
+    except Exception as error:
+        told = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(f"{path} is not an array file: {told}") from error
     if not isinstance(array, np.ndarray) or array.size != 1 or array.dtype.kind not in "USiuf":
         what = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else "an archive"
         raise DataError(f"{path}: expected one number or text, found {what}")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from fbu.data.layouts.bp4d_twin import INTENSITY, OCCURRENCE
 from fbu.data.layouts.files import World, folder, write_lines, write_twin_pictures
-from fbu.data.layouts.frames import SUBJECT, read_frames
+from fbu.data.layouts.frames import SUBJECT, read_frames, whole_option
 from fbu.data.layouts.twin_frames import PRESENT, draw, write_intensities
 from fbu.data.manifest import Manifest, Option, load_manifest
 from fbu.errors import DataError
@@ -40,7 +40,7 @@ def read(root: Path, manifest: Manifest) -> pd.DataFrame:
     filmed, strange = _filmed(folder(root, manifest, "images")) if everything else (None, 0)
     table = read_frames(root, manifest, is_header, filmed)
     skipped = {**table.attrs["skipped"], _STRANGE: strange}
-    table = _at_most(table, int(manifest.options["per_task"]))
+    table = _at_most(table, whole_option(manifest, "per_task"))
     table.attrs["skipped"] = skipped
     return table
 

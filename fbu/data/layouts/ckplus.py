@@ -72,7 +72,7 @@ def read(root: Path, manifest: Manifest) -> pd.DataFrame:
         else:
             coded = _facs(facs / subject / sequence, last) if facs is not None else None
             chosen.append((last, emotion[1], coded))
-        if first != last and _first_counts(wanted, emotion):
+        if first != last and first_counts(wanted, emotion):
             chosen.append((first, "neutral", None))
         for frame, name, coded in chosen:
             path = (base / pictures[frame]).relative_to(root).as_posix()
@@ -85,7 +85,7 @@ def read(root: Path, manifest: Manifest) -> pd.DataFrame:
     return table
 
 
-def _first_counts(wanted: str, emotion: tuple[int, str] | None) -> bool:
+def first_counts(wanted: str, emotion: tuple[int, str] | None) -> bool:
     """Whether the first frame of a sequence is one of the neutral faces."""
     if emotion is None or wanted in ("all", "none"):
         return wanted == "all"
@@ -137,18 +137,30 @@ def _values(path: Path, count: int) -> list[tuple[int, list[int]]]:
     """Whole numbers of each line that is not blank, written as ``   3.0000000e+00``, with the line's number."""
     found = []
     for at, text in enumerate(lines(path), start=1):
-        fields = text.split()
-        if not fields:
+        if not text.strip():
             continue
-        try:
-            numbers = [float(field) for field in fields]
-        except ValueError:
-            numbers = []
-        if len(numbers) != count or not all(value.is_integer() for value in numbers):
-            what = "one whole number" if count == 1 else f"{count} whole numbers"
-            raise DataError(f"{path}:{at}: expected {what} like 3.0000000e+00, found {text.strip()!r}")
-        found.append((at, [int(value) for value in numbers]))
+        numbers = whole_values(text, count)
+        if numbers is None:
+            raise DataError(f"{path}:{at}: {expected(count)}, found {text.strip()!r}")
+        found.append((at, numbers))
     return found
+
+
+def whole_values(text: str, count: int) -> list[int] | None:
+    """Whole numbers of a line, or None where it does not hold ``count`` of them."""
+    try:
+        numbers = [float(field) for field in text.split()]
+    except ValueError:
+        return None
+    if len(numbers) != count or not all(value.is_integer() for value in numbers):
+        return None
+    return [int(value) for value in numbers]
+
+
+def expected(count: int) -> str:
+    """What a line of ``count`` numbers should be."""
+    what = "one whole number" if count == 1 else f"{count} whole numbers"
+    return f"expected {what} like 3.0000000e+00"
 
 
 def _grades(units: tuple[int, ...], coded: dict[int, int] | None) -> list[int]:

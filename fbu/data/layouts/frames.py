@@ -55,7 +55,7 @@ def read_frames(
     coded = {(subject, task): path for subject, task, path in sequences(folder(root, manifest, "occurrence"))}
     graded = optional_folder(root, manifest, "intensity")
     units = manifest.intensity_aus if graded is not None else ()
-    offset = int(manifest.options["offset"])
+    offset = whole_option(manifest, "offset")
     found: list[list[str | int]] = []
     lost = 0
     for subject, task in sorted(coded.keys() | set(filmed or ())):
@@ -80,6 +80,21 @@ def read_frames(
     table = table.astype(dict.fromkeys(small, "int8"))
     table.attrs["skipped"] = {LOST: lost}
     return table
+
+
+def whole_option(manifest: Manifest, name: str) -> int:
+    """Value of a reader option that is a whole number.
+
+    Raises:
+        DataError: it is something else.
+    """
+    value = manifest.options[name]
+    try:
+        if int(value) == float(value):
+            return int(value)
+    except ValueError:
+        pass
+    raise DataError(f"{manifest.name}: option {name} is {value!r}: it must be a whole number")
 
 
 def numbered_files(directory: Path, pattern: re.Pattern[str] = PICTURE) -> dict[int, str]:

@@ -6,7 +6,7 @@ No public text gives the names of the owner's annotation files, so they are read
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +22,19 @@ from fbu.data.layouts.files import (
     write_lines,
     write_twin_pictures,
 )
-from fbu.data.layouts.frames import LOST, numbered_files
+from fbu.data.layouts.frames import LOST, numbered_files, whole_option
 from fbu.data.layouts.twin_frames import PRESENT, draw
 from fbu.data.manifest import Manifest
 from fbu.errors import DataError
 
 #: Units of a public reader's table; the twin writes these.
 UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 23, 24)
-_PARTICIPANT = re.compile(r"(\d{3}[A-Z])\D*\.csv")
-_UNIT = re.compile(r"(?:AU)?0*([1-9]\d*)", re.IGNORECASE)
-_VALUES = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+#: Name of a participant's file.
+PARTICIPANT = re.compile(r"(\d{3}[A-Z])\D*\.csv")
+SUBJECT = re.compile(r"\d{3}[A-Z]")
+UNIT = re.compile(r"(?:AU)?0*([1-9]\d*)", re.IGNORECASE)
+#: Values that are codes; anything else is not coded.
+VALUES = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 _UNCODED = "frames without any valid code"
 
 #: File, line, frame and values of the manifest's units.
@@ -55,7 +58,7 @@ def read(root: Path, manifest: Manifest) -> pd.DataFrame:
     """
     images = folder(root, manifest, "images")
     parts, listing = _parts(root, manifest)
-    offset = int(manifest.options["offset"])
+    offset = whole_option(manifest, "offset")
     found: list[list[str | int]] = []
     lost = uncoded = 0
     for subject, rows in _by_participant(root, manifest).items():
@@ -106,7 +109,7 @@ def _by_participant(root: Path, manifest: Manifest) -> dict[str, list[_Row]]:
     found: dict[str, list[_Row]] = {}
     if where.is_dir():
         for path in sorted(where.iterdir()):
-            if match := _PARTICIPANT.fullmatch(path.name):
+            if match := PARTICIPANT.fullmatch(path.name):
                 if match[1] in found:
                     raise DataError(
                         f"{where}: two files of participant {match[1]}, the second is {path.name}"
@@ -135,7 +138,7 @@ def _rows(path: Path, subject_column: str, manifest: Manifest) -> Iterator[tuple
         if column not in header:
             known = ", ".join(header) or "an empty file"
             raise DataError(f"{path}:1: column {column!r} is missing; found {known}; an option names it")
-    units = {int(match[1]): i for i, name in enumerate(header) if (match := _UNIT.fullmatch(name))}
+    units = {unit: places[-1] for unit, places in unit_columns(header).items()}
     for unit in manifest.aus:
         if unit not in units:
             raise DataError(f"{path}:1: no column of AU{unit} (AU{unit}, AU{unit:02d} or {unit})")
@@ -148,7 +151,16 @@ def _rows(path: Path, subject_column: str, manifest: Manifest) -> Iterator[tuple
         frame = count[subject]
         if frame_column:
             frame = number(row[header.index(frame_column)], path, line, "frame number")
-        yield subject, (path, line, frame, [_VALUES.get(row[units[unit]], -1) for unit in manifest.aus])
+        yield subject, (path, line, frame, [VALUES.get(row[units[unit]], -1) for unit in manifest.aus])
+
+
+def unit_columns(header: Sequence[str]) -> dict[int, list[int]]:
+    """Columns of each unit, called ``AU1``, ``AU01`` or ``1``; more than one where a unit comes up again."""
+    found: dict[int, list[int]] = {}
+    for at, name in enumerate(header):
+        if match := UNIT.fullmatch(name):
+            found.setdefault(int(match[1]), []).append(at)
+    return found
 
 
 def write(world: World, root: Path, *, image_size: int) -> None:
