@@ -24,7 +24,6 @@ class _Lids:
     inside: Tensor  # 1 - s**2
     top: Tensor  # below the upper lid's edge
     bottom: Tensor  # above the lower lid's edge
-    right: Tensor  # 1 on the right of the picture
 
 
 def _brows(n: Numbers, a: Tensor, v: Tensor, pixel: float) -> Tensor:
@@ -71,18 +70,18 @@ def _lids(n: Numbers, u: Tensor, v: Tensor) -> _Lids:
     upper = torch.lerp(n["lid_up_L"], n["lid_up_R"], right)
     lower = torch.lerp(n["lid_low_L"], n["lid_low_R"], right)
     top = axis + upper * inside * (1 - 0.22 * s)
-    return _Lids(s, inside, top, lower * inside * (1 + 0.25 * s) - axis, right)
+    return _Lids(s, inside, top, lower * inside * (1 + 0.25 * s) - axis)
 
 
 def _eyeball(
-    n: Numbers, iris: Tensor, lids: _Lids, u: Tensor, v: Tensor, pixel: float
+    n: Numbers, iris: Tensor, s: Tensor, u: Tensor, v: Tensor, pixel: float
 ) -> tuple[Tensor, Tensor]:
-    """Colour [B, 3, M] of the eyeball, and its highlight."""
-    outward = lids.right * 2 - 1
+    """Colour [B, 3, M] of the eyeball, and its highlight; s as in `_Lids`."""
+    outward = u.sign()
     x, y = u.abs() - 0.285 - n["gaze_x"] * outward, v + 0.020 - n["gaze_y"]
     r = (x * x + y * y).sqrt_()
-    pink = (0.4 - 2.4 * (lids.s + 1)).clamp_(0, 0.3)
-    white = 1 - 0.30 * lids.s.square().clamp_(max=1)
+    pink = (0.4 - 2.4 * (s + 1)).clamp_(0, 0.3)
+    white = 1 - 0.30 * s.square().clamp_(max=1)
     ball = torch.stack([0.78 * white - 0.25 * pink, 0.73 * white - pink, 0.69 * white - pink], 1)
     # Dark rim of the iris, lighter below.
     depth = 1.35 - 0.85 * (r * n["per_iris_r"]).square_().square_().clamp_(max=1)
@@ -92,6 +91,21 @@ def _eyeball(
     gx = x * outward - 0.3 * n["iris_r"] * n["l0"].sign()
     glint = (gx.square_() + (y + 0.35 * n["iris_r"]).square_()).sqrt_()
     return ball, soft(0.013 - glint, pixel) * 0.9
+
+
+def _paint_eyeballs(
+    face: Coefficients, n: Numbers, lids: _Lids, plane: tuple[Tensor, ...], skin: Skin, pixel: float
+) -> None:
+    """Eyeballs, in place in `skin`, where they are seen; plane = (u, v, how open the eye is)."""
+    seen = Pixels(plane[2] > 0)
+    s, top, u, v, is_open, albedo, shade, highlight = (seen.get(x) for x in (lids.s, lids.top, *plane, *skin))
+    ball, glint = _eyeball(n, face.colour["iris"], s, u, v, pixel)
+    over(albedo, ball, is_open)
+    under = (0.50 + 9 * top).clamp_(0, 1)  # shadow of the upper lid
+    shade.lerp_(n["bright_eye"] * under, is_open)
+    highlight.lerp_(glint * under, is_open)
+    for plane_, part in zip(skin, (albedo, shade, highlight), strict=True):
+        seen.put(plane_, part)
 
 
 def _lashes(n: Numbers, lids: _Lids, pixel: float) -> Tensor:
@@ -121,12 +135,8 @@ def paint_eyes(
     fold = lids.top + n["crease"] * (lids.inside + 0.35).clamp_(0)
     around = (lids.inside + 0.3).clamp_(0, 1)
     shade *= 1 - (0.40 * bump(fold.square_() * 2600) + 0.28 * bump(lids.bottom.square() * 3500)) * around
-    ball, glint = _eyeball(n, face.colour["iris"], lids, u, v, pixel)
-    over(albedo, ball, is_open)
+    _paint_eyeballs(face, n, lids, (u, v, is_open), (albedo, shade, highlight), pixel)
     over(albedo, torch.full_like(face.colour["iris"], _BLACK), _lashes(n, lids, pixel))
-    under = (0.50 + 9 * lids.top).clamp_(0, 1)  # shadow of the upper lid
-    shade.lerp_(n["bright_eye"] * under, is_open)
-    highlight.lerp_(glint * under, is_open)
     for plane_, part in zip(skin, (albedo, shade, highlight), strict=True):
         window.put(plane_, part)
 
