@@ -1,11 +1,10 @@
-"""What the files of the sets of clips mean: frames or videos, and the lists that clips are tested on."""
+"""What the files of the sets of clips mean: frames, and the lists that clips are tested on."""
 
 from __future__ import annotations
 
 from fbu.data.croissant.nodes import Described, Node, classes, column, field, file_set, of_file, records
 from fbu.data.layouts import dfew as dfew_layout
 from fbu.data.layouts import ferv39k as ferv39k_layout
-from fbu.data.layouts import mafw as mafw_layout
 from fbu.data.manifest import Manifest
 
 _OWN = "Every clip is its own person: nobody says who is seen."
@@ -28,7 +27,7 @@ def dfew(manifest: Manifest) -> Described:
             "samples", "expression", "Label code, one of classes/code from 1 on.", column("lists", "label")
         ),
     ]
-    return files, _tables(manifest, _frames("frames", r".*?(\d+)/[^/]*\.jpg$"), rows)
+    return files, _tables(manifest, _frames(r".*?(\d+)/[^/]*\.jpg$"), rows)
 
 
 def ferv39k(manifest: Manifest) -> Described:
@@ -47,16 +46,18 @@ def ferv39k(manifest: Manifest) -> Described:
         field("samples", "part", "train or test.", of_file("lists", r"(train|test)_")),
         field("samples", "expression", "Word of the label.", of_file("lists", r"\S+\s+(\S+)", "lines")),
     ]
-    return files, _tables(manifest, _frames("frames", r".*?([^/]+/[^/]+/\d+)/[^/]*\.jpg$"), rows)
+    return files, _tables(manifest, _frames(r".*?([^/]+/[^/]+/\d+)/[^/]*\.jpg$"), rows)
 
 
 def mafw(manifest: Manifest) -> Described:
-    """Videos, and the five test lists without descriptions."""
+    """Videos, the same clips as frame folders, and the five test lists without descriptions."""
     folders = manifest.tree.folders
     lists = f"{folders['lists'][0]}/single/no_caption/set_*/test.txt"
     files = [
         file_set("lists", [lists], "text/plain", "Clips that each fold tests on; it trains on the others."),
-        file_set("videos", [f"{folders[mafw_layout.MEDIA[0]][0]}/*.mp4"], "video/mp4", "Clips."),
+        file_set("videos", [f"{folders['clips'][0]}/*.mp4"], "video/mp4", "Clips."),
+        # Rows are made of the frames, since mlcroissant reads no videos.
+        file_set("frames", [f"{folders['frames'][0]}/*/*.png"], "image/png", "Frames of the same clips."),
     ]
     name = of_file("lists", r"(\d+)\.mp4", "lines")
     rows = [
@@ -65,14 +66,14 @@ def mafw(manifest: Manifest) -> Described:
         field("samples", "fold", "Number of the list.", of_file("lists", r".*set_(\d)/", "fullpath")),
         field("samples", "expression", "Word of the label.", of_file("lists", r"\S+\s+(\S+)", "lines")),
     ]
-    return files, _tables(manifest, _frames("videos", r".*?(\d+)\.mp4$"), rows)
+    return files, _tables(manifest, _frames(r".*?(\d+)/[^/]*\.png$"), rows)
 
 
-def _frames(files: str, place: str) -> list[Node]:
-    """Files with the clip that each belongs to, which a pattern finds in its path."""
+def _frames(place: str) -> list[Node]:
+    """Frames with the clip that each belongs to, which a pattern finds in its path."""
     return [
-        field("files", "sample", "Clip.", of_file(files, place, "fullpath")),
-        field("files", "path", "Path of the frame, or of the video.", of_file(files, prop="fullpath")),
+        field("files", "sample", "Clip.", of_file("frames", place, "fullpath")),
+        field("files", "path", "Path of the frame.", of_file("frames", prop="fullpath")),
     ]
 
 
