@@ -13,7 +13,7 @@ from fbu.data.layouts.twin_clips import (
     ClipWorld,
     Resampled,
     annotated,
-    fold_per_clip,
+    fold_lists,
     save_folder,
     save_video,
     write_clips,
@@ -90,11 +90,9 @@ def write(world: ClipWorld, root: Path, *, image_size: int, release: str = "clip
     samples, labels = list(world.records["sample"]), annotated(world.records)
     codes = {name: code for code, name in manifest.codes.items()}
     lines = [f"{int(sample)},{codes[name]}" for sample, name in zip(samples, labels, strict=True)]
-    own = fold_per_clip(samples, labels)
-    for i in FOLDS:
-        for role, tests in (("train", False), ("test", True)):
-            chosen = [line for line, fold in zip(lines, own, strict=True) if (fold == i) == tests]
-            write_lines(root / manifest.tree.folders[role][0] / f"set_{i}.csv", [HEADER, *chosen])
+    for fold, part, chosen in fold_lists(samples, labels):
+        path = root / manifest.tree.folders[part][0] / f"set_{fold}.csv"
+        write_lines(path, [HEADER, *(lines[i] for i in chosen)])
     base = manifest.tree.folders[release][0]
     names = {"clip_224x224": "{clip}_{n:05d}.jpg", "clip_224x224_16f": "{n}.jpg"}
     save = save_folder(names[release]) if release in names else save_video

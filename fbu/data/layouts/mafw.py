@@ -13,7 +13,7 @@ from fbu.data.layouts.files import folder, write_lines
 from fbu.data.layouts.twin_clips import (
     ClipWorld,
     annotated,
-    fold_per_clip,
+    fold_lists,
     save_folder,
     save_video,
     write_clips,
@@ -130,23 +130,19 @@ def write(world: ClipWorld, root: Path, *, image_size: int, media: str = "clips"
     manifest = load_manifest("mafw").with_options({"media": media})
     roles(manifest)  # refuses an unknown kind
     samples, labels = list(world.records["sample"]), annotated(world.records)
-    own = fold_per_clip(samples, labels)
     base = root / manifest.tree.folders["lists"][0]
-    for i in FOLDS:
-        for part in ("train", "test"):
-            chosen = [
-                (f"{sample}.mp4", label)
-                for sample, label, fold in zip(samples, labels, own, strict=True)
-                if (fold == i) == (part == "test")
-            ]
-            write_lines(base / list_name("no_caption", i, part), [" ".join(pair) for pair in chosen])
-            text = "".join(
-                f"{name}\t{label}\t一个人的脸上露出{_CHINESE[label]}的表情\tThe face of a person shows {label}.\n"
-                for name, label in chosen
-            )
-            path = base / list_name("with_caption", i, part)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode(CAPTIONS["with_caption"]))
+    for fold, part, chosen in fold_lists(samples, labels):
+        words = [f"{samples[i]}.mp4 {labels[i]}" for i in chosen]
+        write_lines(base / list_name("no_caption", fold, part), words)
+        path = base / list_name("with_caption", fold, part)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        told = "".join(f"{samples[i]}.mp4\t{labels[i]}\t{_description(labels[i])}\n" for i in chosen)
+        path.write_bytes(told.encode(CAPTIONS["with_caption"]))
     folder_of = manifest.tree.folders[media][0]
     save, ending = (save_video, ".mp4") if media == "clips" else (save_folder("{clip}_{n}.png"), "")
     write_clips(world, root, [f"{folder_of}/{sample}{ending}" for sample in samples], image_size, save)
+
+
+def _description(label: str) -> str:
+    """Chinese and English text of a clip, with a tab between."""
+    return f"一个人的脸上露出{_CHINESE[label]}的表情\tThe face of a person shows {label}."

@@ -91,6 +91,14 @@ def fold_per_clip(samples: Sequence[str], labels: Sequence[str]) -> list[int]:
     return [FOLDS[place % len(FOLDS)] for place in np.argsort(order)]
 
 
+def fold_lists(samples: Sequence[str], labels: Sequence[str]) -> Iterator[tuple[int, str, list[int]]]:
+    """Fold, part (``train`` or ``test``) and the clips of each list, as positions in samples."""
+    own = np.array(fold_per_clip(samples, labels))
+    for fold in FOLDS:
+        yield fold, "train", np.flatnonzero(own != fold).tolist()
+        yield fold, "test", np.flatnonzero(own == fold).tolist()
+
+
 def annotated(records: pd.DataFrame) -> list[str]:
     """Classes as annotated: column label, or else expression."""
     return list(records["label"] if "label" in records else records["expression"])
