@@ -64,6 +64,8 @@ def preview(
             captions.append(_caption(row, manifest))
     drawn = stamp_of(folder) is not None
     what = "pictures" if manifest.kind == "expression" else "frames, with the action units that are on"
+    if layouts.media(manifest.name).clips:
+        what = "clips, by the middle frame of each"
     title = f"{manifest.title} ({'twin' if drawn else source}), {len(table):,} {what}"
     if is_private(manifest, folder):
         title += f"\n{PRIVATE}"

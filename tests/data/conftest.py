@@ -1,5 +1,5 @@
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,34 @@ def make_sequences(sequences: Iterable[tuple[str, str, Iterable[int]]], seed: in
     draw = np.random.default_rng(seed).uniform(0, 5, (len(rows), len(AUS))).round(3)
     units = pd.DataFrame(draw, columns=[f"AU{n}_intensity" for n in AUS])
     return FlatWorld("bp4d", pd.concat([pd.DataFrame(rows), units], axis=1), seed)
+
+
+@dataclass
+class FlatClips(FlatWorld):
+    """A world of clips whose frames have one colour each."""
+
+    def clips(self, rows: np.ndarray, image_size: int) -> Iterator[np.ndarray]:
+        for row in rows:
+            yield self.render(int(row) * 100 + np.arange(int(self.records["frames"][row])), image_size)
+
+
+def make_clips(name: str, clips: Iterable[tuple[str, str, str, int]]) -> FlatClips:
+    """(sample, split, label, frames) as a world of clips, every third with a noisy frame."""
+    rows = [
+        {"sample": s, "split": split, "subject": s, "expression": label, "label": label, "frames": n}
+        for s, split, label, n in clips
+    ]
+    records = pd.DataFrame(rows)
+    records["onset"], records["apex"], records["offset"] = 0, records["frames"] // 2, records["frames"] - 1
+    records["noisy"] = [
+        f"{n - 1}:blank" if i % 3 == 0 and n > 1 else "" for i, n in enumerate(records["frames"])
+    ]
+    return FlatClips(name, records)
+
+
+@pytest.fixture(scope="session")
+def clips() -> Callable[..., FlatClips]:
+    return make_clips
 
 
 @pytest.fixture(scope="session")

@@ -127,6 +127,34 @@ def test_posed_frames_are_loaded_by_others(tmp_path: Path, sequences: Callable) 
     assert len(files) == 5 and files.items() >= dict(zip(own["sample"], own["path"], strict=True)).items()
 
 
+@pytest.mark.parametrize("name", ["dfew", "ferv39k", "mafw"])
+def test_clips_are_loaded_by_others(name: str, tmp_path: Path, clips: Callable) -> None:
+    known = load_manifest(name)
+    codes = {label: code for code, label in known.codes.items()}
+    if name == "ferv39k":
+        rows = [(f"War/{codes['fear']}/000{i}", ("train", "test")[i % 2], "fear", 2) for i in range(4)]
+    else:
+        rows = [(f"{i:05d}", "", ("fear", "anger")[i % 2], 2) for i in range(7, 17)]
+    # The loader reads no videos.
+    frames = {"media": "frames"} if name == "mafw" else {}
+    layouts.layout(name).write(clips(name, rows), tmp_path, image_size=16, **frames)
+    text = croissant.to_json(name)
+    own = layouts.read(tmp_path, known.with_options(frames))
+    more = ["scene", "part"] if name == "ferv39k" else ["fold"]
+    wanted = own.assign(expression=own["expression"].map(codes))[["sample", "subject", *more, "expression"]]
+    found = pd.DataFrame(loaded(text, tmp_path, "samples"))
+    if name == "dfew":  # the list's numbers have no padding
+        found[["sample", "subject"]] = found[["sample", "subject"]].map(lambda n: f"{int(n):05d}")
+    found = found.sort_values("sample").reset_index(drop=True)
+    pd.testing.assert_frame_equal(found.astype(str), wanted.astype(str), check_dtype=False)
+    files = pd.DataFrame(loaded(text, tmp_path, "files"))
+    assert len(files) == len(own) * 2
+    place = dict(zip(own["sample"], own["path"], strict=True))
+    assert all(
+        path.startswith(place[clip]) for clip, path in zip(files["sample"], files["path"], strict=True)
+    )
+
+
 @pytest.mark.parametrize("release", ["csv", "arrays"])
 def test_both_releases_are_loaded_by_others(release: str, tmp_path: Path, faces: Callable) -> None:
     known = load_manifest("affectnet").with_options({"pictures": "whole"})

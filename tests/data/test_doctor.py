@@ -11,6 +11,7 @@ from damages import (
     Case,
     Noisy,
     all_of,
+    also,
     assert_reported,
     content,
     copied,
@@ -40,6 +41,9 @@ RAF = [f"train_{i:05d}" for i in range(1, 15)] + [f"test_{i:04d}" for i in range
 PEOPLE = [f"person{chr(97 + i % 5)}" for i in range(16)]
 SEQUENCES = [(s, t, range(5, 10)) for s in ("F001", "F003", "M003") for t in ("T1", "T3")]
 
+DFEW = [f"{i:05d}" for i in range(1, 16)]
+SCENES = [f"{s}/{w}/{n:04d}" for s in ("Action", "War") for w in ("Happy", "Fear") for n in range(4)]
+
 LIST = "basic/EmoLabel/list_patition_label.txt"
 ALIGNED = "basic/Image/aligned"
 P1 = f"{ALIGNED}/train_00001_aligned.jpg"
@@ -47,10 +51,13 @@ LEGEND = "data/legend.csv"
 OCCURRENCE = "AUCoding/AU_OCC/F001_T1.csv"
 INTENSITY = "AUCoding/AU_INT/AU06/F001_T1_AU06.csv"
 FRAMES = "Sequences_2D+3D/F001/T1"
+LABELS = {"Happy": "happiness", "Fear": "fear"}
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory, faces: Callable, sequences: Callable) -> Path:
+def written(
+    tmp_path_factory: pytest.TempPathFactory, faces: Callable, sequences: Callable, clips: Callable
+) -> Path:
     """A tiny twin of each dataset."""
     labels = {name: load_manifest(name).labels for name in ("rafdb", "facial_expressions")}
     worlds = [
@@ -62,6 +69,14 @@ def written(tmp_path_factory: pytest.TempPathFactory, faces: Callable, sequences
     for world in worlds:
         noisy = Noisy(world.name, world.seed, world.records)
         twins.write_twin(world.name, noisy, root / world.name, size="quick", image_size=24)
+    for world in (
+        clips("dfew", [(sample, "", ("fear", "anger")[i % 2], 1 + i % 4) for i, sample in enumerate(DFEW)]),
+        clips(
+            "ferv39k", [(s, ("test", "train")[int(s[-1]) % 2], LABELS[s.split("/")[1]], 3) for s in SCENES]
+        ),
+        clips("mafw", [(sample, "", ("fear", "anxiety")[i % 2], 2 + i % 4) for i, sample in enumerate(DFEW)]),
+    ):
+        twins.write_twin(world.name, world, root / world.name, size="quick", image_size=24)
     return root
 
 
@@ -347,7 +362,114 @@ BP4D = [
     ),
     warning("bp4d", "a subset", real, "subset", "."),
 ]
-CASES = RAFDB + OPEN + BP4D
+D_TEST, D_TRAIN = (f"EmoLabel_DataSplit/{part}(single-labeled)/set_1.csv" for part in ("test", "train"))
+D_OTHER = D_TEST.replace("1.csv", "2.csv")
+D_CLIPS = "Clip/clip_224x224"
+CLIP, FRAME = f"{D_CLIPS}/00002", f"{D_CLIPS}/00002/00002_00001.jpg"
+
+
+def other_release(root: Path) -> None:
+    """Sixteen frames are asked for, and one clip has other than that."""
+    content("fbu.yml", "release: clip_224x224_16f")(root)
+    for folder in sorted((root / D_CLIPS).iterdir()):
+        for n in range(1, 17 if folder.name != "00003" else 16):
+            copied(
+                f"{D_CLIPS}/{folder.name}/{folder.name}_00001.jpg", f"{D_CLIPS}_16f/{folder.name}/{n}.jpg"
+            )(root)
+
+
+DFEW_CASES = [
+    error("dfew", "code 8", line(D_TEST, 2, "2,8"), "unknown label code", D_TEST, 2),
+    error("dfew", "code 0", line(D_TEST, 2, "2,0"), "unknown label code", D_TEST, 2),
+    error("dfew", "word for a code", line(D_TRAIN, 3, "5,sad"), "unknown label code", D_TRAIN, 3),
+    error("dfew", "no code", line(D_TEST, 2, "2"), "wrong number of fields", D_TEST, 2),
+    error("dfew", "three fields", line(D_TEST, 2, "2,7,7"), "wrong number of fields", D_TEST, 2),
+    error("dfew", "path for a name", line(D_TEST, 2, "../2,7"), "malformed name", D_TEST, 2),
+    error("dfew", "header lost", line(D_TEST, 1, "2,4"), "missing column", D_TEST, 1),
+    error("dfew", "header only", content(D_TEST, "video_name,label"), "empty file", D_TEST),
+    error("dfew", "list empty", content(D_TEST, ""), "empty file", D_TEST),
+    error("dfew", "list lost", gone(D_TEST), "missing file", D_TEST),
+    error("dfew", "list not utf-8", content(D_TEST, b"video_name,label\n\xff,1"), "not UTF-8", D_TEST, 2),
+    error("dfew", "list is a folder", all_of(gone(D_TEST), content(f"{D_TEST}/x", "")), "unreadable file", D_TEST),
+    error("dfew", "same row twice", also(D_TEST, 2, D_TEST), "duplicate row", D_TEST, 5),
+    error("dfew", "in two test folds", also(D_TEST, 2, D_OTHER), "clip in two test folds", D_OTHER, 5),
+    error("dfew", "in train and test", also(D_TEST, 2, D_TRAIN), "clip in train and test", D_TRAIN, 14),
+    error("dfew", "in no test list", more(D_TRAIN, "999,4"), "clip without fold", D_TRAIN, 14),
+    error("dfew", "training clip lost", line(D_TRAIN, 2, ""), "train list is not the other folds", D_TRAIN),
+    error("dfew", "two labels", line(D_TRAIN, 2, lambda text: text[:-1] + "1"), "contradicting labels", D_TRAIN, 2),
+    error("dfew", "frame folder lost", gone(CLIP), "missing file", CLIP),
+    error("dfew", "frame folder empty", all_of(gone(CLIP), content(f"{CLIP}/x", "")), "empty file", CLIP),
+    error("dfew", "frame cut", cut(FRAME, 0.5), "damaged clip", CLIP),
+    error("dfew", "text for a frame", content(FRAME, "no picture"), "damaged clip", CLIP),
+    error("dfew", "no test lists", gone(str(Path(D_TEST).parent)), "missing folder", "."),
+    error("dfew", "no clips", gone("Clip"), "missing folder", "."),
+    error("dfew", "another release", content("fbu.yml", "release: avi"), "missing folder", "."),
+    error("dfew", "unknown release", content("fbu.yml", "release: gif"), "wrong option", "."),
+    warning("dfew", "fifteen frames", all_of(real, other_release), "frames missing", f"{D_CLIPS}_16f"),
+    warning("dfew", "a subset", real, "subset", "."),
+]  # fmt: skip
+V_TRAIN, V_TEST = (f"4_setups/All_scenes/{part}_All.csv" for part in ("train", "test"))
+V_CLIPS = "2_ClipsforFaceCrop"
+V_CLIP, ACTION = f"{V_CLIPS}/War/Fear/0001", "Action/Happy/0001"
+ON_THE_MOON = all_of(
+    moved(f"{V_CLIPS}/Action/Happy/0001", f"{V_CLIPS}/Moon/Happy/0001"),
+    line(V_TRAIN, 1, "Moon/Happy/0001 Happy"),
+    line("twin_truth.csv", 3, lambda text: text.replace("Action", "Moon")),
+)
+FERV39K = [
+    error("ferv39k", "unknown word", line(V_TRAIN, 2, "Action/Happy/0003 Joy"), "unknown label code", V_TRAIN, 2),
+    error("ferv39k", "number for a word", line(V_TRAIN, 2, "Action/Happy/0003 0"), "unknown label code", V_TRAIN, 2),
+    error("ferv39k", "a comma", line(V_TRAIN, 2, "Action/Happy/0003,Happy"), "wrong number of fields", V_TRAIN, 2),
+    error("ferv39k", "path upwards", line(V_TRAIN, 2, "../Happy/0003 Happy"), "path leaves the folder", V_TRAIN, 2),
+    error("ferv39k", "whole path", line(V_TRAIN, 2, "/data/Happy/3 Happy"), "path leaves the folder", V_TRAIN, 2),
+    error("ferv39k", "Windows path", line(V_TRAIN, 2, "A\\B\\3 Happy"), "path leaves the folder", V_TRAIN, 2),
+    error("ferv39k", "a header", line(V_TRAIN, 1, "path label"), "malformed name", V_TRAIN, 1),
+    error("ferv39k", "in both parts", more(V_TEST, "Action/Happy/0001 Happy"), "clip in two parts", V_TEST, 9),
+    error("ferv39k", "same row twice", more(V_TRAIN, "Action/Happy/0001 Happy"), "duplicate row", V_TRAIN, 9),
+    error("ferv39k", "list lost", gone(V_TEST), "missing file", V_TEST),
+    error("ferv39k", "list empty", content(V_TEST, " \n"), "empty file", V_TEST),
+    error("ferv39k", "not utf-8", content(V_TEST, b"\xe9/Happy/0001 Happy"), "not UTF-8", V_TEST, 1),
+    error("ferv39k", "frame folder lost", gone(V_CLIP), "missing file", V_CLIP),
+    error("ferv39k", "frame emptied", content(f"{V_CLIP}/02.jpg", ""), "damaged clip", V_CLIP),
+    error("ferv39k", "no clips", gone(V_CLIPS), "missing folder", "."),
+    error("ferv39k", "unknown setup", content("fbu.yml", "setup: Peace"), "wrong option", "."),
+    warning("ferv39k", "another word", line(V_TRAIN, 1, f"{ACTION} Fear"), "label differs from folder", V_TRAIN, 1),
+    warning("ferv39k", "row lost", line(V_TRAIN, 1, ""), "clip without label", V_CLIPS),
+    warning("ferv39k", "unknown scene", ON_THE_MOON, "unknown scene", V_TRAIN, 1),
+    warning("ferv39k", "a subset", real, "subset", "."),
+]  # fmt: skip
+M_TEST, M_TRAIN = (f"Train & Test Set/single/no_caption/set_1/{part}.txt" for part in ("test", "train"))
+M_TOLD = M_TEST.replace("no_caption", "with_caption")
+M_OTHER = M_TEST.replace("set_1", "set_3")
+VIDEO = "data/clips/00002.mp4"
+
+
+def told(text: bytes) -> Damage:
+    """Lists with descriptions are asked for, and this is one of them."""
+    return all_of(content("fbu.yml", "caption: with_caption"), content(M_TOLD, text))
+
+
+MAFW = [
+    error("mafw", "unknown word", line(M_TEST, 1, "00002.mp4 angst"), "unknown label code", M_TEST, 1),
+    error("mafw", "number for a word", line(M_TEST, 1, "00002.mp4 9"), "unknown label code", M_TEST, 1),
+    error("mafw", "no word", line(M_TEST, 1, "00002.mp4"), "wrong number of fields", M_TEST, 1),
+    error("mafw", "no ending", line(M_TEST, 1, "00002 anxiety"), "malformed name", M_TEST, 1),
+    error("mafw", "path upwards", line(M_TEST, 1, "../00002.mp4 anxiety"), "path leaves the folder", M_TEST, 1),
+    error("mafw", "in two test folds", also(M_TEST, 1, M_OTHER), "clip in two test folds", M_OTHER, 4),
+    error("mafw", "in train and test", also(M_TEST, 1, M_TRAIN), "clip in train and test", M_TRAIN, 13),
+    error("mafw", "training clip lost", line(M_TRAIN, 1, ""), "train list is not the other folds", M_TRAIN),
+    error("mafw", "not utf-8", content(M_TEST, b"00002.mp4 anxi\xe9t\xe9"), "not UTF-8", M_TEST, 1),
+    error("mafw", "list lost", gone(M_TEST), "missing file", M_TEST),
+    error("mafw", "video emptied", content(VIDEO, b""), "empty file", VIDEO),
+    error("mafw", "video lost", gone(VIDEO), "missing file", VIDEO),
+    error("mafw", "text for a video", content(VIDEO, "no video"), "damaged picture", VIDEO),
+    error("mafw", "no videos", gone("data"), "missing folder", "."),
+    error("mafw", "frames asked for", content("fbu.yml", "media: frames"), "missing folder", "."),
+    error("mafw", "description lost", told(b"00002.mp4\tanxiety"), "wrong number of fields", M_TOLD, 1),
+    error("mafw", "description not gb18030", told(b"00002.mp4\tanxiety\t\xff\tx"), "not gb18030", M_TOLD, 1),
+    warning("mafw", "a subset", real, "subset", "."),
+]  # fmt: skip
+CASES = RAFDB + OPEN + BP4D + DFEW_CASES + FERV39K + MAFW
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.dataset}: {case.what}")
@@ -364,7 +486,7 @@ def test_what_is_only_warned_about_can_be_read(case: Case, own: Callable[[str], 
     assert len(layouts.read(root, load_manifest(case.dataset)))
 
 
-@pytest.mark.parametrize("name", ["rafdb", "bp4d", "facial_expressions"])
+@pytest.mark.parametrize("name", ["rafdb", "bp4d", "facial_expressions", "dfew", "ferv39k", "mafw"])
 def test_twin_is_clean(name: str, written: Path) -> None:
     report = doctor.check(name, written / name)
     assert report.twin and report.ok and report.decoded == report.pictures > 0

@@ -47,6 +47,15 @@ def more(file: str, *lines: str) -> Damage:
     return damage
 
 
+def also(file: str, number: int, other: str) -> Damage:
+    """Add a line of a file at the end of another (or of itself)."""
+
+    def damage(root: Path) -> None:
+        more(other, (root / file).read_text().splitlines()[number - 1])(root)
+
+    return damage
+
+
 def content(file: str, raw: bytes | str) -> Damage:
     """Write a file."""
 

@@ -1,8 +1,8 @@
 """Manifests as MLCommons Croissant 1.0 (JSON-LD), for data catalogues and their loaders.
 
-What a catalogue needs to know of the files (which column means what) is written down in `lists` and `frames`
-for each dataset; titles, terms, counts and label codes come from the manifest. Nothing is read from a copy of the
-data.
+What a catalogue needs to know of the files (which column means what) is written down in `lists`, `frames` and
+`clips` for each dataset; titles, terms, counts and label codes come from the manifest. Nothing is read from a copy
+of the data.
 
 The files on disk and the labelled rows are two record sets with the same ``sample`` (for frames: subject, task and
 number). They refer to each other by these values only: a declared reference makes mlcroissant 1.1 join them, and its
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from fbu.data.croissant import frames, lists
+from fbu.data.croissant import clips, frames, lists
 from fbu.data.croissant.nodes import Described, Node
 from fbu.data.fetching import ADDRESSES
 from fbu.data.manifest import Manifest, load_manifest
@@ -98,7 +98,10 @@ _FILES: dict[str, Callable[[Manifest], Described]] = {
     "bp4d": frames.bp4d,
     "bp4dplus": frames.bp4d_plus,
     "ckplus": lists.ckplus,
+    "dfew": clips.dfew,
     "facial_expressions": lists.facial_expressions,
+    "ferv39k": clips.ferv39k,
     "gft": frames.gft,
+    "mafw": clips.mafw,
     "rafdb": lists.rafdb,
 }
