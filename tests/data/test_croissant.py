@@ -100,6 +100,19 @@ def test_frames_are_loaded_by_others(
     pd.testing.assert_frame_equal(seen, own[[*keys, "path"]], check_dtype=False)
 
 
+def test_intensities_are_loaded_by_others(tmp_path: Path, sequences: Callable) -> None:
+    world = sequences([(s, view, (1, 2, 3)) for view in ("left", "right") for s in ("SN001", "SN003")])
+    world.records = world.records.rename(columns={"activity": "view"})
+    layouts.layout("disfa").write(world, tmp_path, image_size=16)
+    text = croissant.to_json("disfa")
+    own = layouts.read(tmp_path, load_manifest("disfa"))
+    for unit in (1, 26):
+        found = {row["subject"]: row[f"AU{unit}"].split() for row in loaded(text, tmp_path, f"AU{unit}")}
+        for subject, part in own.groupby("subject"):
+            wanted = [f"{n},{k}" for n, k in zip(part["frame"], part[f"AU{unit}_intensity"], strict=True)]
+            assert found[subject][:3] == wanted
+
+
 def test_participants_are_loaded_by_others(tmp_path: Path, sequences: Callable) -> None:
     layouts.layout("gft").write(sequences([("001A", "", (1,)), ("006B", "", (1,))]), tmp_path, image_size=8)
     assert loaded(croissant.to_json("gft"), tmp_path, "participants") == [

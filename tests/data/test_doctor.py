@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +26,8 @@ RAF = [f"train_{i:05d}" for i in range(1, 15)] + [f"test_{i:04d}" for i in range
 PEOPLE = [f"person{chr(97 + i % 5)}" for i in range(16)]
 SEQUENCES = [(s, t, range(5, 10)) for s in ("F001", "F003", "M003") for t in ("T1", "T3")]
 
+WATCHERS = [("SN001", 4), ("SN002", 3), ("SN003", 4)]
+
 LIST = "basic/EmoLabel/list_patition_label.txt"
 ALIGNED = "basic/Image/aligned"
 P1 = f"{ALIGNED}/train_00001_aligned.jpg"
@@ -32,6 +35,9 @@ LEGEND = "data/legend.csv"
 OCCURRENCE = "AUCoding/AU_OCC/F001_T1.csv"
 INTENSITY = "AUCoding/AU_INT/AU06/F001_T1_AU06.csv"
 FRAMES = "Sequences_2D+3D/F001/T1"
+GRADES = "ActionUnit_Labels/SN001/SN001_au4.txt"
+VIDEOS = "Videos_LeftCamera"
+FILM = f"{VIDEOS}/LeftVideoSN001_comp.avi"
 
 
 @dataclass
@@ -47,6 +53,12 @@ class Noisy:
         return np.stack(drawn).astype(np.uint8)
 
 
+def watching(sequences: Callable) -> Noisy:
+    """A world of videos of two cameras."""
+    world = sequences([(s, view, range(1, n + 1)) for view in ("left", "right") for s, n in WATCHERS])
+    return Noisy("disfa", world.seed, world.records.rename(columns={"activity": "view"}))
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory, faces: Callable, sequences: Callable) -> Path:
     """A tiny twin of each dataset."""
@@ -55,6 +67,7 @@ def written(tmp_path_factory: pytest.TempPathFactory, faces: Callable, sequences
         faces("rafdb", [(sample, labels["rafdb"][i % 7]) for i, sample in enumerate(RAF)]),
         faces("facial_expressions", [(p, labels["facial_expressions"][i % 8]) for i, p in enumerate(PEOPLE)]),
         sequences(SEQUENCES),
+        watching(sequences),
     ]
     root = tmp_path_factory.mktemp("twins")
     for world in worlds:
@@ -222,6 +235,30 @@ def same_picture(root: Path) -> None:
     real(root)
     copied(f"{ALIGNED}/train_00001_aligned.jpg", f"{ALIGNED}/test_0001_aligned.jpg")(root)
     line(LIST, 15, lambda text: f"test_0001.jpg {(root / LIST).read_text().splitlines()[0][-1]}")(root)
+
+
+def film(file: str, frames: int) -> Damage:
+    """Write a video of another length."""
+
+    def damage(root: Path) -> None:
+        with av.open(str(root / file), "w") as container:
+            stream = container.add_stream("mjpeg", rate=20)
+            stream.width, stream.height, stream.pix_fmt = 24, 24, "yuvj444p"
+            for i in range(frames):
+                grey = np.full((24, 24, 3), 50 + i, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, "rgb24")))
+            container.mux(stream.encode())
+
+    return damage
+
+
+def unlisted_watcher(root: Path) -> None:
+    for unit in load_manifest("disfa").intensity_aus:
+        moved(f"ActionUnit_Labels/SN001/SN001_au{unit}.txt", f"ActionUnit_Labels/SN014/SN014_au{unit}.txt")(
+            root
+        )
+    (root / "ActionUnit_Labels/SN001").rmdir()
+    moved(FILM, FILM.replace("SN001", "SN014"))(root)
 
 
 @dataclass
@@ -482,7 +519,65 @@ BP4D = [
     ),
     warning("bp4d", "a subset", real, "subset", "."),
 ]
-CASES = RAFDB + OPEN + BP4D
+DISFA = [
+    error("disfa", "video cut in its header", cut(FILM, 0.1), "not a video", FILM),
+    error("disfa", "text named avi", content(FILM, "no video"), "not a video", FILM),
+    error("disfa", "video empty", content(FILM, b""), "not a video", FILM),
+    error("disfa", "video lost", gone(FILM), "missing video", VIDEOS),
+    error("disfa", "two videos", copied(FILM, FILM.replace("comp", "Comp")), "video twice", FILM),
+    error("disfa", "no videos", gone(VIDEOS), "missing folder", "."),
+    error("disfa", "no labels", gone("ActionUnit_Labels"), "missing folder", "."),
+    error(
+        "disfa",
+        "labels of nobody",
+        all_of(*(gone(f"ActionUnit_Labels/{subject}") for subject, _ in WATCHERS)),
+        "missing file",
+        "ActionUnit_Labels",
+    ),
+    error("disfa", "unit lost", gone(GRADES), "missing file", "ActionUnit_Labels/SN001"),
+    error("disfa", "intensity 6", line(GRADES, 2, "2,6"), "unknown intensity", GRADES, 2),
+    error("disfa", "intensity -1", line(GRADES, 2, "2,-1"), "not a whole number", GRADES, 2),
+    error("disfa", "intensity B", line(GRADES, 2, "2,B"), "not a whole number", GRADES, 2),
+    error("disfa", "one field", line(GRADES, 2, "2"), "wrong number of fields", GRADES, 2),
+    error("disfa", "a header", line(GRADES, 1, "frame,intensity"), "not a whole number", GRADES, 1),
+    error("disfa", "frames from 0", line(GRADES, 1, "0,0"), "frame 0", GRADES, 1),
+    error("disfa", "frame twice", line(GRADES, 2, "1,0"), "frame twice", GRADES, 2),
+    error("disfa", "a frame more than others", more(GRADES, "9,0"), "frames differ", GRADES, 5),
+    error("disfa", "file empty", content(GRADES, ""), "empty file", GRADES),
+    error("disfa", "file not utf-8", content(GRADES, b"1,0\n\xff,0\n"), "not UTF-8", GRADES, 2),
+    error("disfa", "unit twice", copied(GRADES, GRADES.replace("au4", "AU4")), "file twice", GRADES),
+    error(
+        "disfa",
+        "person twice",
+        copied(GRADES, GRADES.replace("SN001/", "sn001/")),
+        "subject twice",
+        "ActionUnit_Labels/sn001",
+    ),
+    error(
+        "disfa",
+        "nobody's fold",
+        unlisted_watcher,
+        "unknown subject",
+        "ActionUnit_Labels/SN014/SN014_au1.txt",
+        1,
+    ),
+    error("disfa", "wrong option", content("fbu.yml", "view: top"), "wrong option", "."),
+    warning("disfa", "a frame less", film(FILM, 3), "one frame apart", FILM),
+    warning("disfa", "a frame more", film(FILM, 5), "one frame apart", FILM),
+    warning("disfa", "half a video", film(FILM, 2), "video and labels differ", FILM),
+    warning("disfa", "labels lost", gone("ActionUnit_Labels/SN001"), "video without labels", VIDEOS),
+    warning("disfa", "file name", copied(FILM, f"{VIDEOS}/SN001.avi"), "strange file name", VIDEOS),
+    warning(
+        "disfa",
+        "label name",
+        copied(GRADES, "ActionUnit_Labels/SN001/SN001_au3.txt"),
+        "strange file name",
+        "ActionUnit_Labels/SN001",
+    ),
+    warning("disfa", "extra folder", content("videos/x.txt", ""), "extra folder", "."),
+    warning("disfa", "a subset", real, "subset", "."),
+]
+CASES = RAFDB + OPEN + BP4D + DISFA
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.dataset}: {case.what}")
@@ -507,7 +602,7 @@ def test_what_is_only_warned_about_can_be_read(case: Case, own: Callable[[str], 
     assert len(layouts.read(root, load_manifest(case.dataset)))
 
 
-@pytest.mark.parametrize("name", ["rafdb", "bp4d", "facial_expressions"])
+@pytest.mark.parametrize("name", ["rafdb", "bp4d", "facial_expressions", "disfa"])
 def test_twin_is_clean(name: str, written: Path) -> None:
     report = doctor.check(name, written / name)
     assert report.twin and report.ok and report.decoded == report.pictures > 0

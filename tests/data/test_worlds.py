@@ -173,6 +173,28 @@ def test_gft_participants_talk_for_a_minute():
     assert 0.4 < smile < 0.7 and (world.records["AU25_intensity"] >= 2).mean() > 0.3
 
 
+# Shares of frames at intensity 2 or more in percent, derived from published class weights and one share from memory.
+DISFA_RATES = dict(zip(labels.AU_SETS["disfa"], (4, 2, 14, 7, 3, 12, 28, 11), strict=True))
+
+
+@pytest.mark.parametrize(("size", "frames"), [("quick", 32), ("demo", 160)])
+def test_disfa_has_every_person_from_both_sides(size, frames):
+    world = worlds.make("disfa", size)
+    found = world.records.groupby(["view", "subject"])["frame"].agg(list)
+    assert len(found) == 54 and all(own == list(range(1, frames + 1)) for own in found)
+    people = world.records["subject"].unique()
+    assert len(people) == 27 and not {"SN014", "SN015", "SN019", "SN020", "SN022"} & set(people)
+    left, right = (np.flatnonzero(world.records["view"] == view) for view in ("left", "right"))
+    assert torch.equal(world.scenes.au[left], world.scenes.au[right])
+    assert torch.equal(world.scenes.identity[left], world.scenes.identity[right])
+    turned = world.records["yaw"].to_numpy()[right] - world.records["yaw"].to_numpy()[left]
+    np.testing.assert_allclose(turned, 0.32, atol=1e-5)
+    for number, wanted in DISFA_RATES.items():
+        rate = 100 * (world.records[f"AU{number}_intensity"] >= worlds.PRESENT).mean()
+        assert abs(rate - wanted) < 1 + 0.3 * wanted, f"AU{number}: {rate:.0f} %, wanted about {wanted} %"
+    assert 0.6 < (world.records["expression"] == "neutral").mean() < 0.75
+
+
 def test_ckplus_contempt_is_one_sided(ckplus):
     rows = np.flatnonzero(ckplus.records["label"] == "contempt")
     assert (ckplus.scene(rows).asym[:, AUS.index(14)].abs() == 1).all()
@@ -292,6 +314,9 @@ def test_difficulty_parameters_are_fixed():
     for name in ("bp4d", "bp4dplus"):
         assert dataclasses.astuple(worlds.population_of(name).look) == (0.4, 0.0, 0.3, 0.05, 0.6, 0.005)
     assert dataclasses.astuple(worlds.population_of("gft").look) == (0.7, 0.12, 0.4, 0.10, 0.8, 0.08)
+    disfa = worlds.population_of("disfa")
+    assert dataclasses.astuple(disfa.look) == (0.45, 0.0, 0.2, 0.05, 0.6, 0.01)
+    assert (disfa.reacts, disfa.lapses) == (0.62, 0.006)
     ckplus = worlds.population_of("ckplus")
     assert dataclasses.astuple(ckplus.display) == ((0.85, 1.10), 0.05, (0.30, 0.50), 0.95, 0.15, 0.03)
     assert dataclasses.astuple(ckplus.look) == (0.35, 0.0, 0.3, 0.03, 0.6, 0.0)

@@ -98,6 +98,7 @@ _FILES: dict[str, Callable[[Manifest], Described]] = {
     "bp4d": frames.bp4d,
     "bp4dplus": frames.bp4d_plus,
     "ckplus": lists.ckplus,
+    "disfa": frames.disfa,
     "facial_expressions": lists.facial_expressions,
     "gft": frames.gft,
     "rafdb": lists.rafdb,
