@@ -28,6 +28,19 @@ SEQUENCES = [(s, t, range(5, 10)) for s in ("F001", "F003", "M003") for t in ("T
 
 WATCHERS = [("SN001", 4), ("SN002", 3), ("SN003", 4)]
 
+VOTED = [
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+    "unknown",
+    "NF",
+]
+
 LIST = "basic/EmoLabel/list_patition_label.txt"
 ALIGNED = "basic/Image/aligned"
 P1 = f"{ALIGNED}/train_00001_aligned.jpg"
@@ -35,6 +48,7 @@ LEGEND = "data/legend.csv"
 OCCURRENCE = "AUCoding/AU_OCC/F001_T1.csv"
 INTENSITY = "AUCoding/AU_INT/AU06/F001_T1_AU06.csv"
 FRAMES = "Sequences_2D+3D/F001/T1"
+PIXELS, ROWS, NAMED = "fer2013.csv", "fer2013new.csv", "data/FER2013Train/label.csv"
 GRADES = "ActionUnit_Labels/SN001/SN001_au4.txt"
 VIDEOS = "Videos_LeftCamera"
 FILM = f"{VIDEOS}/LeftVideoSN001_comp.avi"
@@ -49,7 +63,8 @@ class Noisy:
     records: pd.DataFrame
 
     def render(self, rows: np.ndarray, image_size: int) -> np.ndarray:
-        drawn = [np.random.default_rng(int(row)).integers(0, 256, (3, 24, 24)) for row in rows]
+        side = max(24, image_size)
+        drawn = [np.random.default_rng(int(row)).integers(0, 256, (3, side, side)) for row in rows]
         return np.stack(drawn).astype(np.uint8)
 
 
@@ -57,6 +72,17 @@ def watching(sequences: Callable) -> Noisy:
     """A world of videos of two cameras."""
     world = sequences([(s, view, range(1, n + 1)) for view in ("left", "right") for s, n in WATCHERS])
     return Noisy("disfa", world.seed, world.records.rename(columns={"activity": "view"}))
+
+
+def voted(faces: Callable) -> Noisy:
+    """A world of pictures with votes: six of training, two of each other part; the last of training is no face."""
+    world = faces("ferplus", [(f"s{i}", ("fear", "anger")[i % 2]) for i in range(10)])
+    votes = np.zeros((10, 10), dtype=int)
+    votes[range(10), [0, 1, 2, 3, 4, 9, 6, 7, 1, 2]] = 10
+    columns = pd.DataFrame(votes, columns=[f"votes_{name}" for name in VOTED])
+    columns["split"] = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
+    columns["emotion"] = world.records["label"]
+    return Noisy("ferplus", world.seed, pd.concat([world.records, columns], axis=1))
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +94,7 @@ def written(tmp_path_factory: pytest.TempPathFactory, faces: Callable, sequences
         faces("facial_expressions", [(p, labels["facial_expressions"][i % 8]) for i, p in enumerate(PEOPLE)]),
         sequences(SEQUENCES),
         watching(sequences),
+        voted(faces),
     ]
     root = tmp_path_factory.mktemp("twins")
     for world in worlds:
@@ -577,7 +604,81 @@ DISFA = [
     warning("disfa", "extra folder", content("videos/x.txt", ""), "extra folder", "."),
     warning("disfa", "a subset", real, "subset", "."),
 ]
-CASES = RAFDB + OPEN + BP4D + DISFA
+UNREADABLE = ("damaged picture", PIXELS, 3)
+FERPLUS = [
+    error("ferplus", "pictures lost", gone(PIXELS), "missing file", PIXELS),
+    error(
+        "ferplus", "columns exchanged", line(PIXELS, 1, "emotion,Usage,pixels"), "unknown header", PIXELS, 1
+    ),
+    error("ferplus", "header only", content(PIXELS, "emotion,pixels,Usage\n"), "empty file", PIXELS, 1),
+    error("ferplus", "pixels lost", line(PIXELS, 3, "0,Training"), "wrong number of fields", PIXELS, 3),
+    error(
+        "ferplus",
+        "a pixel less",
+        line(PIXELS, 3, lambda text: text.replace(" ", "", 1)),
+        "damaged picture",
+        PIXELS,
+        3,
+    ),
+    error(
+        "ferplus",
+        "pixel 999",
+        line(PIXELS, 3, field(1, " ".join(["999"] * 2304))),
+        "damaged picture",
+        PIXELS,
+        3,
+    ),
+    error("ferplus", "file cut", cut(PIXELS, 0.5), "wrong number of fields", PIXELS, 6),
+    error("ferplus", "code 7", line(PIXELS, 2, field(0, "7")), "unknown label code", PIXELS, 2),
+    error("ferplus", "word for code", line(PIXELS, 2, field(0, "fear")), "unknown label code", PIXELS, 2),
+    error("ferplus", "part unknown", line(PIXELS, 2, field(2, "Test")), "unknown part", PIXELS, 2),
+    error("ferplus", "names lost", gone(ROWS), "missing file", ROWS),
+    error("ferplus", "a row less", line(ROWS, 4, ""), "row too many or too few", ROWS),
+    error(
+        "ferplus", "a row more", more(ROWS, "Training,x.png,10" + ",0" * 9), "row too many or too few", ROWS
+    ),
+    error("ferplus", "column dropped", without_column(ROWS, 5), "missing column", ROWS, 1),
+    error("ferplus", "rows of another part", line(ROWS, 8, field(0, "Training")), "parts differ", ROWS, 8),
+    error("ferplus", "part of no name", line(ROWS, 8, field(0, "Valid")), "unknown part", ROWS, 8),
+    error("ferplus", "half a vote", line(ROWS, 3, field(4, "0.5")), "not a whole number", ROWS, 3),
+    error("ferplus", "votes lost", gone(NAMED), "missing file", NAMED),
+    error("ferplus", "votes empty", content(NAMED, ""), "empty file", NAMED),
+    error(
+        "ferplus", "nine fields", line(NAMED, 2, "a.png,1,2,3,4,5,6,7,8"), "wrong number of fields", NAMED, 2
+    ),
+    error("ferplus", "open quote", line(NAMED, 2, 'a.png,"(0, 0'), "malformed line", NAMED, 2),
+    error(
+        "ferplus",
+        "name twice",
+        more(NAMED, 'fer0000001.png,"(0, 0, 48, 48)"' + ",1" * 10),
+        "duplicate row",
+        NAMED,
+        6,
+    ),
+    error("ferplus", "negative votes", line(NAMED, 2, field(6, "-3")), "not a whole number", NAMED, 2),
+    error("ferplus", "votes not utf-8", content(NAMED, b"fer\xe9.png\n"), "not UTF-8", NAMED, 1),
+    error("ferplus", "wrong option", content("fbu.yml", "rule: median"), "wrong option", "."),
+    warning(
+        "ferplus",
+        "name of no picture",
+        more(NAMED, 'x.png,"()"' + ",1" * 10),
+        "votes of no picture",
+        NAMED,
+        6,
+    ),
+    warning("ferplus", "votes of one lost", line(NAMED, 2, ""), "picture without votes", NAMED),
+    warning(
+        "ferplus",
+        "votes lost in two rows",
+        all_of(line(NAMED, 1, field(6, "3")), line(NAMED, 2, field(6, "3"))),
+        "not ten votes",
+        NAMED,
+        1,
+    ),
+    warning("ferplus", "extra folder", content("images/x.txt", ""), "extra folder", "."),
+    warning("ferplus", "a subset", real, "subset", "."),
+]
+CASES = RAFDB + OPEN + BP4D + DISFA + FERPLUS
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.dataset}: {case.what}")
@@ -602,7 +703,7 @@ def test_what_is_only_warned_about_can_be_read(case: Case, own: Callable[[str], 
     assert len(layouts.read(root, load_manifest(case.dataset)))
 
 
-@pytest.mark.parametrize("name", ["rafdb", "bp4d", "facial_expressions", "disfa"])
+@pytest.mark.parametrize("name", ["rafdb", "bp4d", "facial_expressions", "disfa", "ferplus"])
 def test_twin_is_clean(name: str, written: Path) -> None:
     report = doctor.check(name, written / name)
     assert report.twin and report.ok and report.decoded == report.pictures > 0

@@ -100,6 +100,7 @@ _FILES: dict[str, Callable[[Manifest], Described]] = {
     "ckplus": lists.ckplus,
     "disfa": frames.disfa,
     "facial_expressions": lists.facial_expressions,
+    "ferplus": lists.ferplus,
     "gft": frames.gft,
     "rafdb": lists.rafdb,
 }
