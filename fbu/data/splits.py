@@ -49,7 +49,8 @@ def assign(
     """Which split each row belongs to.
 
     Args:
-        records: sample, subject and, for an official split, part, for the rule 'column', fold.
+        records: sample, subject and, for an official split, part (``train``, ``test``, and ``val`` where the owner
+            has one), for the rule 'column', fold.
         manifest: the rule.
         fold: block to test on; see `known_fold`.
         protocol: may leave validation out or put it on the test rows.
@@ -70,7 +71,10 @@ def assign(
         block = _in_column(records) if column else blocks(manifest, subjects.unique())
         test = subjects.map(block).to_numpy() == fold
     split = np.where(test, "test", "train").astype(object)
-    if protocol is None or protocol.validation == "part_of_train":
+    given = records["part"].to_numpy() == "val" if manifest.splits.rule == "official" else np.zeros(1, bool)
+    if given.any():
+        split[given] = "val"  # the owner's validation part; where a protocol has none, it is left out
+    elif protocol is None or protocol.validation == "part_of_train":
         chosen = _validation(manifest, fold, subjects[~test].unique(), block)
         split[~test & subjects.isin(chosen).to_numpy()] = "val"
     out = pd.DataFrame({"split": split, "fold": subjects.map(block).to_numpy(int)}, index=records.index)

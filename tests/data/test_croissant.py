@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from fbu import cli
 from fbu.data import croissant, layouts, load_manifest, manifest, names
+from fbu.data.layouts.ferplus import VOTES
 
 runner = CliRunner()
 
@@ -98,6 +99,37 @@ def test_frames_are_loaded_by_others(
     at = frames.set_index(keys).index.isin(own.set_index(keys).index)
     seen = frames[[*keys, "path"]][at].reset_index(drop=True)
     pd.testing.assert_frame_equal(seen, own[[*keys, "path"]], check_dtype=False)
+
+
+def test_intensities_are_loaded_by_others(tmp_path: Path, sequences: Callable) -> None:
+    world = sequences([(s, view, (1, 2, 3)) for view in ("left", "right") for s in ("SN001", "SN003")])
+    world.records = world.records.rename(columns={"activity": "view"})
+    layouts.layout("disfa").write(world, tmp_path, image_size=16)
+    text = croissant.to_json("disfa")
+    own = layouts.read(tmp_path, load_manifest("disfa"))
+    for unit in (1, 26):
+        found = {row["subject"]: row[f"AU{unit}"].split() for row in loaded(text, tmp_path, f"AU{unit}")}
+        for subject, part in own.groupby("subject"):
+            wanted = [f"{n},{k}" for n, k in zip(part["frame"], part[f"AU{unit}_intensity"], strict=True)]
+            assert found[subject][:3] == wanted
+
+
+def test_votes_are_loaded_by_others(tmp_path: Path, faces: Callable) -> None:
+    world = faces("ferplus", [("a", "fear"), ("b", "anger"), ("c", "happiness")])
+    votes = pd.DataFrame([[8, 2, *[0] * 8], [0, 10, *[0] * 8], [0, 3, *[0] * 6, 7, 0]], columns=VOTES)
+    votes["split"], votes["emotion"] = ["train", "val", "test"], world.records["label"]
+    world.records = pd.concat([world.records, votes], axis=1)
+    layouts.layout("ferplus").write(world, tmp_path, image_size=48)
+    found = sorted(loaded(croissant.to_json("ferplus"), tmp_path, "answers"), key=lambda row: row["sample"])
+    assert [row["part"] for row in found] == ["Training", "PublicTest", "PrivateTest"]
+    assert [(row["expression"], row["happiness"], row["unknown"]) for row in found] == [
+        (8, 2, 0),
+        (0, 10, 0),
+        (0, 3, 7),
+    ]
+    pictures = loaded(croissant.to_json("ferplus"), tmp_path, "pictures")
+    assert sorted(row["fer2013"] for row in pictures) == [0, 2, 3]
+    assert {row["path"] for row in pictures} == {"fer2013.csv"}
 
 
 def test_participants_are_loaded_by_others(tmp_path: Path, sequences: Callable) -> None:

@@ -6,9 +6,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import av
+import numpy as np
+import pandas as pd
 import pytest
 from damages import (
     Case,
+    Damage,
     Noisy,
     all_of,
     also,
@@ -43,6 +47,20 @@ SEQUENCES = [(s, t, range(5, 10)) for s in ("F001", "F003", "M003") for t in ("T
 
 DFEW = [f"{i:05d}" for i in range(1, 16)]
 SCENES = [f"{s}/{w}/{n:04d}" for s in ("Action", "War") for w in ("Happy", "Fear") for n in range(4)]
+WATCHERS = [("SN001", 4), ("SN002", 3), ("SN003", 4)]
+
+VOTED = [
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+    "unknown",
+    "NF",
+]
 
 LIST = "basic/EmoLabel/list_patition_label.txt"
 ALIGNED = "basic/Image/aligned"
@@ -52,6 +70,27 @@ OCCURRENCE = "AUCoding/AU_OCC/F001_T1.csv"
 INTENSITY = "AUCoding/AU_INT/AU06/F001_T1_AU06.csv"
 FRAMES = "Sequences_2D+3D/F001/T1"
 LABELS = {"Happy": "happiness", "Fear": "fear"}
+PIXELS, ROWS, NAMED = "fer2013.csv", "fer2013new.csv", "data/FER2013Train/label.csv"
+GRADES = "ActionUnit_Labels/SN001/SN001_au4.txt"
+VIDEOS = "Videos_LeftCamera"
+FILM = f"{VIDEOS}/LeftVideoSN001_comp.avi"
+
+
+def watching(sequences: Callable) -> Noisy:
+    """A world of videos of two cameras."""
+    world = sequences([(s, view, range(1, n + 1)) for view in ("left", "right") for s, n in WATCHERS])
+    return Noisy("disfa", world.seed, world.records.rename(columns={"activity": "view"}))
+
+
+def voted(faces: Callable) -> Noisy:
+    """A world of pictures with votes: six of training, two of each other part; the last of training is no face."""
+    world = faces("ferplus", [(f"s{i}", ("fear", "anger")[i % 2]) for i in range(10)])
+    votes = np.zeros((10, 10), dtype=int)
+    votes[range(10), [0, 1, 2, 3, 4, 9, 6, 7, 1, 2]] = 10
+    columns = pd.DataFrame(votes, columns=[f"votes_{name}" for name in VOTED])
+    columns["split"] = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
+    columns["emotion"] = world.records["label"]
+    return Noisy("ferplus", world.seed, pd.concat([world.records, columns], axis=1))
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +103,8 @@ def written(
         faces("rafdb", [(sample, labels["rafdb"][i % 7]) for i, sample in enumerate(RAF)]),
         faces("facial_expressions", [(p, labels["facial_expressions"][i % 8]) for i, p in enumerate(PEOPLE)]),
         sequences(SEQUENCES),
+        watching(sequences),
+        voted(faces),
     ]
     root = tmp_path_factory.mktemp("twins")
     for world in worlds:
@@ -123,6 +164,30 @@ def same_picture(root: Path) -> None:
     real(root)
     copied(f"{ALIGNED}/train_00001_aligned.jpg", f"{ALIGNED}/test_0001_aligned.jpg")(root)
     line(LIST, 15, lambda text: f"test_0001.jpg {(root / LIST).read_text().splitlines()[0][-1]}")(root)
+
+
+def film(file: str, frames: int) -> Damage:
+    """Write a video of another length."""
+
+    def damage(root: Path) -> None:
+        with av.open(str(root / file), "w") as container:
+            stream = container.add_stream("mjpeg", rate=20)
+            stream.width, stream.height, stream.pix_fmt = 24, 24, "yuvj444p"
+            for i in range(frames):
+                grey = np.full((24, 24, 3), 50 + i, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, "rgb24")))
+            container.mux(stream.encode())
+
+    return damage
+
+
+def unlisted_watcher(root: Path) -> None:
+    for unit in load_manifest("disfa").intensity_aus:
+        moved(f"ActionUnit_Labels/SN001/SN001_au{unit}.txt", f"ActionUnit_Labels/SN014/SN014_au{unit}.txt")(
+            root
+        )
+    (root / "ActionUnit_Labels/SN001").rmdir()
+    moved(FILM, FILM.replace("SN001", "SN014"))(root)
 
 
 F1 = "images/persona_0001.jpg"
@@ -469,7 +534,139 @@ MAFW = [
     error("mafw", "description not gb18030", told(b"00002.mp4\tanxiety\t\xff\tx"), "not gb18030", M_TOLD, 1),
     warning("mafw", "a subset", real, "subset", "."),
 ]  # fmt: skip
-CASES = RAFDB + OPEN + BP4D + DFEW_CASES + FERV39K + MAFW
+DISFA = [
+    error("disfa", "video cut in its header", cut(FILM, 0.1), "not a video", FILM),
+    error("disfa", "text named avi", content(FILM, "no video"), "not a video", FILM),
+    error("disfa", "video empty", content(FILM, b""), "not a video", FILM),
+    error("disfa", "video lost", gone(FILM), "missing video", VIDEOS),
+    error("disfa", "two videos", copied(FILM, FILM.replace("comp", "Comp")), "video twice", FILM),
+    error("disfa", "no videos", gone(VIDEOS), "missing folder", "."),
+    error("disfa", "no labels", gone("ActionUnit_Labels"), "missing folder", "."),
+    error(
+        "disfa",
+        "labels of nobody",
+        all_of(*(gone(f"ActionUnit_Labels/{subject}") for subject, _ in WATCHERS)),
+        "missing file",
+        "ActionUnit_Labels",
+    ),
+    error("disfa", "unit lost", gone(GRADES), "missing file", "ActionUnit_Labels/SN001"),
+    error("disfa", "intensity 6", line(GRADES, 2, "2,6"), "unknown intensity", GRADES, 2),
+    error("disfa", "intensity -1", line(GRADES, 2, "2,-1"), "not a whole number", GRADES, 2),
+    error("disfa", "intensity B", line(GRADES, 2, "2,B"), "not a whole number", GRADES, 2),
+    error("disfa", "one field", line(GRADES, 2, "2"), "wrong number of fields", GRADES, 2),
+    error("disfa", "a header", line(GRADES, 1, "frame,intensity"), "not a whole number", GRADES, 1),
+    error("disfa", "frames from 0", line(GRADES, 1, "0,0"), "frame 0", GRADES, 1),
+    error("disfa", "frame twice", line(GRADES, 2, "1,0"), "frame twice", GRADES, 2),
+    error("disfa", "a frame more than others", more(GRADES, "9,0"), "frames differ", GRADES, 5),
+    error("disfa", "file empty", content(GRADES, ""), "empty file", GRADES),
+    error("disfa", "file not utf-8", content(GRADES, b"1,0\n\xff,0\n"), "not UTF-8", GRADES, 2),
+    error("disfa", "unit twice", copied(GRADES, GRADES.replace("au4", "AU4")), "file twice", GRADES),
+    error(
+        "disfa",
+        "person twice",
+        copied(GRADES, GRADES.replace("SN001/", "sn001/")),
+        "subject twice",
+        "ActionUnit_Labels/sn001",
+    ),
+    error(
+        "disfa",
+        "nobody's fold",
+        unlisted_watcher,
+        "unknown subject",
+        "ActionUnit_Labels/SN014/SN014_au1.txt",
+        1,
+    ),
+    error("disfa", "wrong option", content("fbu.yml", "view: top"), "wrong option", "."),
+    warning("disfa", "a frame less", film(FILM, 3), "one frame apart", FILM),
+    warning("disfa", "a frame more", film(FILM, 5), "one frame apart", FILM),
+    warning("disfa", "half a video", film(FILM, 2), "video and labels differ", FILM),
+    warning("disfa", "labels lost", gone("ActionUnit_Labels/SN001"), "video without labels", VIDEOS),
+    warning("disfa", "file name", copied(FILM, f"{VIDEOS}/SN001.avi"), "strange file name", VIDEOS),
+    warning(
+        "disfa",
+        "label name",
+        copied(GRADES, "ActionUnit_Labels/SN001/SN001_au3.txt"),
+        "strange file name",
+        "ActionUnit_Labels/SN001",
+    ),
+    warning("disfa", "extra folder", content("videos/x.txt", ""), "extra folder", "."),
+    warning("disfa", "a subset", real, "subset", "."),
+]
+UNREADABLE = ("damaged picture", PIXELS, 3)
+FERPLUS = [
+    error("ferplus", "pictures lost", gone(PIXELS), "missing file", PIXELS),
+    error(
+        "ferplus", "columns exchanged", line(PIXELS, 1, "emotion,Usage,pixels"), "unknown header", PIXELS, 1
+    ),
+    error("ferplus", "header only", content(PIXELS, "emotion,pixels,Usage\n"), "empty file", PIXELS, 1),
+    error("ferplus", "pixels lost", line(PIXELS, 3, "0,Training"), "wrong number of fields", PIXELS, 3),
+    error(
+        "ferplus",
+        "a pixel less",
+        line(PIXELS, 3, lambda text: text.replace(" ", "", 1)),
+        "damaged picture",
+        PIXELS,
+        3,
+    ),
+    error(
+        "ferplus",
+        "pixel 999",
+        line(PIXELS, 3, field(1, " ".join(["999"] * 2304))),
+        "damaged picture",
+        PIXELS,
+        3,
+    ),
+    error("ferplus", "file cut", cut(PIXELS, 0.5), "wrong number of fields", PIXELS, 6),
+    error("ferplus", "code 7", line(PIXELS, 2, field(0, "7")), "unknown label code", PIXELS, 2),
+    error("ferplus", "word for code", line(PIXELS, 2, field(0, "fear")), "unknown label code", PIXELS, 2),
+    error("ferplus", "part unknown", line(PIXELS, 2, field(2, "Test")), "unknown part", PIXELS, 2),
+    error("ferplus", "names lost", gone(ROWS), "missing file", ROWS),
+    error("ferplus", "a row less", line(ROWS, 4, ""), "row too many or too few", ROWS),
+    error(
+        "ferplus", "a row more", more(ROWS, "Training,x.png,10" + ",0" * 9), "row too many or too few", ROWS
+    ),
+    error("ferplus", "column dropped", without_column(ROWS, 5), "missing column", ROWS, 1),
+    error("ferplus", "rows of another part", line(ROWS, 8, field(0, "Training")), "parts differ", ROWS, 8),
+    error("ferplus", "part of no name", line(ROWS, 8, field(0, "Valid")), "unknown part", ROWS, 8),
+    error("ferplus", "half a vote", line(ROWS, 3, field(4, "0.5")), "not a whole number", ROWS, 3),
+    error("ferplus", "votes lost", gone(NAMED), "missing file", NAMED),
+    error("ferplus", "votes empty", content(NAMED, ""), "empty file", NAMED),
+    error(
+        "ferplus", "nine fields", line(NAMED, 2, "a.png,1,2,3,4,5,6,7,8"), "wrong number of fields", NAMED, 2
+    ),
+    error("ferplus", "open quote", line(NAMED, 2, 'a.png,"(0, 0'), "malformed line", NAMED, 2),
+    error(
+        "ferplus",
+        "name twice",
+        more(NAMED, 'fer0000001.png,"(0, 0, 48, 48)"' + ",1" * 10),
+        "duplicate row",
+        NAMED,
+        6,
+    ),
+    error("ferplus", "negative votes", line(NAMED, 2, field(6, "-3")), "not a whole number", NAMED, 2),
+    error("ferplus", "votes not utf-8", content(NAMED, b"fer\xe9.png\n"), "not UTF-8", NAMED, 1),
+    error("ferplus", "wrong option", content("fbu.yml", "rule: median"), "wrong option", "."),
+    warning(
+        "ferplus",
+        "name of no picture",
+        more(NAMED, 'x.png,"()"' + ",1" * 10),
+        "votes of no picture",
+        NAMED,
+        6,
+    ),
+    warning("ferplus", "votes of one lost", line(NAMED, 2, ""), "picture without votes", NAMED),
+    warning(
+        "ferplus",
+        "votes lost in two rows",
+        all_of(line(NAMED, 1, field(6, "3")), line(NAMED, 2, field(6, "3"))),
+        "not ten votes",
+        NAMED,
+        1,
+    ),
+    warning("ferplus", "extra folder", content("images/x.txt", ""), "extra folder", "."),
+    warning("ferplus", "a subset", real, "subset", "."),
+]
+CASES = RAFDB + OPEN + BP4D + DFEW_CASES + FERV39K + MAFW + DISFA + FERPLUS
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.dataset}: {case.what}")
@@ -486,7 +683,7 @@ def test_what_is_only_warned_about_can_be_read(case: Case, own: Callable[[str], 
     assert len(layouts.read(root, load_manifest(case.dataset)))
 
 
-@pytest.mark.parametrize("name", ["rafdb", "bp4d", "facial_expressions", "dfew", "ferv39k", "mafw"])
+@pytest.mark.parametrize("name", sorted({case.dataset for case in CASES}))
 def test_twin_is_clean(name: str, written: Path) -> None:
     report = doctor.check(name, written / name)
     assert report.twin and report.ok and report.decoded == report.pictures > 0

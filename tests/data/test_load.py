@@ -18,7 +18,7 @@ from fbu.recipes import DataSpec
 PEOPLE = [(f"person{chr(97 + i)}", ["neutral", "happiness", "fear"][i % 3]) for i in range(26)]
 PEOPLE += [(f"guest_{who}", label) for who, label in PEOPLE] + PEOPLE
 SAMPLES = [f"train_{i:05d}" for i in range(40)] + [f"test_{i:04d}" for i in range(12)]
-NAMES = ("affectnet", "bp4d", "bp4dplus", "facial_expressions", "gft", "rafdb")
+NAMES = ("affectnet", "bp4d", "bp4dplus", "disfa", "facial_expressions", "ferplus", "gft", "rafdb")
 SUBJECTS = [
     "F001",
     "F002",
@@ -34,6 +34,19 @@ SUBJECTS = [
     "M002",
     "M003",
 ]
+
+
+def voted(faces: Callable, labels: tuple[str, ...], seed: int) -> object:
+    """Pictures that all ten annotators agree on."""
+    shown = np.array([(i + seed) % 8 for i in range(60)])
+    world = faces("ferplus", [(f"s{i}", labels[k]) for i, k in enumerate(shown)])
+    votes = pd.DataFrame(
+        10 * np.eye(10, dtype=int)[shown], columns=[f"votes_{n}" for n in (*labels, "unknown", "NF")]
+    )
+    votes["split"] = ["train"] * 40 + ["val"] * 8 + ["test"] * 12
+    votes["emotion"] = "anger"
+    world.records = pd.concat([world.records, votes], axis=1)
+    return world
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +69,12 @@ def _small_worlds(monkeypatch: pytest.MonkeyPatch, faces: Callable, sequences: C
                 f"{s}/001/{n:08d}" for s, n in zip(records["subject"], records["frame"], strict=True)
             ]
             records["label"] = [n for label in data.load_manifest(name).labels for n in ("", "", label)]
+        elif name == "disfa":
+            people = [f"SN{i:03d}" for i in (*range(1, 14), 16, 17, 18, 21, *range(23, 33))]
+            world = sequences([(s, view, (1, 2)) for view in ("left", "right") for s in people], seed)
+            world.records = world.records.rename(columns={"activity": "view"})
+        elif name == "ferplus":
+            world = voted(faces, data.load_manifest(name).labels, seed)
         elif name in ("bp4d", "bp4dplus"):
             world = sequences([(s, t, (3, 4, 9)) for s in SUBJECTS for t in ("T1", "T8")], seed)
         else:
@@ -102,7 +121,7 @@ def test_shape_of_what_is_loaded(name: str) -> None:
         assert {"sample", "subject", "fold", "true_subject"} <= set(part.records)
         if part.kind == "au":
             assert part.targets.dtype == np.int8 and part.targets.shape == (n, len(part.labels))
-            assert {"frame"} | ({"activity"} if name != "gft" else set()) <= set(part.records)
+            assert {"frame"} | ({"activity"} if name.startswith("bp4d") else set()) <= set(part.records)
             truth = part.records[[f"true_{label}_intensity" for label in part.labels]].to_numpy() >= 2
             coded = part.targets >= 0
             assert coded.all() or name == "gft"

@@ -160,3 +160,14 @@ def test_a_subject_in_two_folds_of_a_column_is_refused() -> None:
     table = pd.DataFrame({"sample": ["a", "b", "c"], "subject": ["x", "y", "x"], "fold": [1, 1, 2]})
     with pytest.raises(DataError, match="subject 'x' is in two folds"):
         assign(table, in_column(), 1)
+
+
+def test_the_owners_validation_part() -> None:
+    """It is what selects, and where a protocol wants none it is left out; training rows never move for it."""
+    table = pd.DataFrame({"sample": list("abcdef"), "subject": list("abcdef")})
+    table["part"] = ["train", "train", "val", "val", "test", "train"]
+    manifest = load_manifest("rafdb")
+    expected = ["train", "train", "val", "val", "test", "train"]
+    for name in (None, "clef", "whole_train"):
+        protocol = manifest.protocols[name] if name else None
+        assert list(assign(table, manifest, None, protocol)["split"]) == expected

@@ -173,6 +173,65 @@ def test_gft_participants_talk_for_a_minute():
     assert 0.4 < smile < 0.7 and (world.records["AU25_intensity"] >= 2).mean() > 0.3
 
 
+# Shares of frames at intensity 2 or more in percent, derived from published class weights and one share from memory.
+DISFA_RATES = dict(zip(labels.AU_SETS["disfa"], (4, 2, 14, 7, 3, 12, 28, 11), strict=True))
+
+
+@pytest.mark.parametrize(("size", "frames"), [("quick", 32), ("demo", 160)])
+def test_disfa_has_every_person_from_both_sides(size, frames):
+    world = worlds.make("disfa", size)
+    found = world.records.groupby(["view", "subject"])["frame"].agg(list)
+    assert len(found) == 54 and all(own == list(range(1, frames + 1)) for own in found)
+    people = world.records["subject"].unique()
+    assert len(people) == 27 and not {"SN014", "SN015", "SN019", "SN020", "SN022"} & set(people)
+    left, right = (np.flatnonzero(world.records["view"] == view) for view in ("left", "right"))
+    assert torch.equal(world.scenes.au[left], world.scenes.au[right])
+    assert torch.equal(world.scenes.identity[left], world.scenes.identity[right])
+    turned = world.records["yaw"].to_numpy()[right] - world.records["yaw"].to_numpy()[left]
+    np.testing.assert_allclose(turned, 0.32, atol=1e-5)
+    for number, wanted in DISFA_RATES.items():
+        rate = 100 * (world.records[f"AU{number}_intensity"] >= worlds.PRESENT).mean()
+        assert abs(rate - wanted) < 1 + 0.3 * wanted, f"AU{number}: {rate:.0f} %, wanted about {wanted} %"
+    assert 0.6 < (world.records["expression"] == "neutral").mean() < 0.75
+
+
+@pytest.fixture(scope="module")
+def ferplus() -> worlds.World:
+    return worlds.make("ferplus", "demo")
+
+
+def test_ferplus_has_ten_votes_a_picture(ferplus):
+    population, records = worlds.population_of("ferplus"), ferplus.records
+    assert tuple(population.classes) == labels.ORDERS["ferplus"]
+    assert all(
+        abs(sum(row.values()) - 1) < 1e-9 and name not in row for name, row in population.confusion.items()
+    )
+    votes = records[[f"votes_{name}" for name in population.answers]].to_numpy()
+    assert (votes.sum(1) == 10).all() and set(records["emotion"]) == set(labels.ORDERS["fer2013"])
+    assert records["split"].value_counts().to_dict() == population.pictures["demo"]
+    assert len(ferplus.scenes.identity.unique(dim=0)) == len(ferplus)
+    # All NF in 173 of 35,887 rows of the real set.
+    assert 0.001 < (votes[:, -1] == 10).mean() < 0.009
+    happy = records["expression"] == "happiness"
+    assert happy[records["split"] == "train"].mean() == pytest.approx(7526 / 28385, abs=0.02)
+
+
+def test_ferplus_voters_agree_as_often_as_in_the_real_set(ferplus):
+    population, records = worlds.population_of("ferplus"), ferplus.records
+    left = records[[f"votes_{name}" for name in population.answers]].to_numpy()
+    left = np.where(left > 1, left, 0)
+    agreed = (2 * left.max(1) > left.sum(1)) & (left.argmax(1) < 8)
+    assert agreed.mean() == pytest.approx(31373 / 35714, abs=0.05)
+    voted = np.array(population.classes)[np.minimum(left.argmax(1), 7)]
+    # Of those with most votes, as many pass the rule of the majority: published counts, all parts.
+    wanted = dict(neutral=10996 / 12882, happiness=9038 / 9353, sadness=3752 / 4391, fear=682 / 823)
+    for name, share in wanted.items():
+        shown = (records["expression"] == name).to_numpy()
+        assert (agreed & shown & (voted == name)).sum() / shown.sum() == pytest.approx(share, abs=0.06)
+    assert (voted == records["expression"])[agreed].mean() > 0.96
+    assert 0.6 < (records["emotion"] == records["expression"]).mean() < 0.8
+
+
 def test_ckplus_contempt_is_one_sided(ckplus):
     rows = np.flatnonzero(ckplus.records["label"] == "contempt")
     assert (ckplus.scene(rows).asym[:, AUS.index(14)].abs() == 1).all()
@@ -292,6 +351,13 @@ def test_difficulty_parameters_are_fixed():
     for name in ("bp4d", "bp4dplus"):
         assert dataclasses.astuple(worlds.population_of(name).look) == (0.4, 0.0, 0.3, 0.05, 0.6, 0.005)
     assert dataclasses.astuple(worlds.population_of("gft").look) == (0.7, 0.12, 0.4, 0.10, 0.8, 0.08)
+    ferplus = worlds.population_of("ferplus")
+    assert dataclasses.astuple(ferplus.display) == ((0.65, 1.05), 0.10, (0.30, 0.50), 0.93, 0.20, 0.04)
+    assert dataclasses.astuple(ferplus.look) == (0.7, 0.04, 0.7, 0.15, 0.8, 0.06)
+    assert tuple(ferplus.doubt.values()) == (0.34, 0.22, 0.32, 0.34, 0.34, 0.48, 0.36, 0.42)
+    disfa = worlds.population_of("disfa")
+    assert dataclasses.astuple(disfa.look) == (0.45, 0.0, 0.2, 0.05, 0.6, 0.01)
+    assert (disfa.reacts, disfa.lapses) == (0.62, 0.006)
     ckplus = worlds.population_of("ckplus")
     assert dataclasses.astuple(ckplus.display) == ((0.85, 1.10), 0.05, (0.30, 0.50), 0.95, 0.15, 0.03)
     assert dataclasses.astuple(ckplus.look) == (0.35, 0.0, 0.3, 0.03, 0.6, 0.0)

@@ -23,7 +23,8 @@ class Noisy:
     records: pd.DataFrame
 
     def render(self, rows: np.ndarray, image_size: int) -> np.ndarray:
-        drawn = [np.random.default_rng(int(row)).integers(0, 256, (3, 24, 24)) for row in rows]
+        side = max(24, image_size)
+        drawn = [np.random.default_rng(int(row)).integers(0, 256, (3, side, side)) for row in rows]
         return np.stack(drawn).astype(np.uint8)
 
 

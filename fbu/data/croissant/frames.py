@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fbu.data.croissant.nodes import INTEGER, Described, Node, column, field, file_set, of_file, records
-from fbu.data.layouts import bp4d_twin, bp4dplus
+from fbu.data.layouts import bp4d_twin, bp4dplus, disfa_twin
 from fbu.data.manifest import Manifest
 
 _KEY = ("subject", "activity", "frame")
@@ -62,6 +62,38 @@ def gft(manifest: Manifest) -> Described:
         records("labels", coded, key),
         records("participants", parts, ["subject"]),
     ]
+
+
+def disfa(manifest: Manifest) -> Described:
+    """Videos of both cameras, and one file of intensities for each person and unit."""
+    files = [
+        file_set(view, [pattern.format("*")], "video/x-msvideo", f"Videos of the {view} camera.")
+        for view, pattern in disfa_twin.VIDEOS.items()
+    ]
+    person = r".*?(SN\d{3})_"
+    told = [
+        field(
+            "videos",
+            "sample",
+            "Person; frame n of the labels is the n-th of the video.",
+            of_file("left", person),
+        ),
+        field("videos", "path", "Path of the video.", of_file("left", prop="fullpath")),
+        field("videos", "subject", "Person.", of_file("left", person)),
+    ]
+    tables = [records("videos", told, ["sample"])]
+    for unit in manifest.intensity_aus:
+        source, label = f"au{unit}", f"AU{unit}"
+        pattern = f"{disfa_twin.LABELS}/*/*_au{unit}.txt"
+        files.append(file_set(source, [pattern], "text/plain", f"Intensities of action unit {unit}."))
+        lines = "Whole file: a line 'frame,intensity' for each frame, from 1; intensity 0-5, on from 2."
+        # Not line by line: mlcroissant 1.1 takes lines with commas for tables.
+        coded = [
+            field(label, "subject", "Person.", of_file(source, person)),
+            field(label, label, lines, of_file(source, prop="content")),
+        ]
+        tables.append(records(label, coded, ["subject"]))
+    return files, tables
 
 
 def _tasks(manifest: Manifest, images: str, frame: str, units: Mapping[int, str]) -> Described:

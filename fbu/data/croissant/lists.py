@@ -178,6 +178,51 @@ def ckplus(manifest: Manifest) -> Described:
     ]
 
 
+def ferplus(manifest: Manifest) -> Described:
+    """Pictures as numbers with FER2013's label, and the votes, row by row."""
+    files = [
+        file_set("fer2013", ["fer2013.csv"], "text/csv", "One row a picture: label, 48 x 48 numbers, part."),
+        file_set(
+            "votes",
+            ["fer2013new.csv"],
+            "text/csv",
+            "Name and ten votes of each row of fer2013, in its order.",
+        ),
+        file_set(
+            "votes_by_name",
+            [f"{manifest.tree.folders[part][0]}/label.csv" for part in ("train", "val", "test")],
+            "text/csv",
+            "Votes once more, without a header: name, box, ten votes; they differ for some pictures.",
+        ),
+    ]
+    told = "FER2013's own code: 0 angry, 1 disgust, 2 fear, 3 happy, 4 sad, 5 surprise, 6 neutral."
+    row = [
+        field("pictures", "path", "File of the pixels.", of_file("fer2013", prop="fullpath")),
+        field("pictures", "pixels", "2,304 numbers from 0 to 255.", column("fer2013", "pixels")),
+        field("pictures", "part", "Training, PublicTest, PrivateTest.", column("fer2013", "Usage")),
+        field("pictures", "fer2013", told, column("fer2013", "emotion"), INTEGER),
+    ]
+    name = "Name of the picture; empty for some, and double for others."
+    votes = [
+        field("answers", "sample", name, column("votes", "Image name")),
+        field("answers", "subject", "Every picture is its own person.", column("votes", "Image name")),
+        field("answers", "part", "Training, PublicTest, PrivateTest.", column("votes", "Usage")),
+        # The label follows from the votes by a rule, so its fields are the votes.
+        field(
+            "answers",
+            "expression",
+            "Votes for the first class of classes/code.",
+            column("votes", "neutral"),
+            INTEGER,
+        ),
+        *(
+            field("answers", answer, f"Votes for {answer}.", column("votes", answer), INTEGER)
+            for answer in (*manifest.labels[1:], "unknown", "NF")
+        ),
+    ]
+    return files, [classes(manifest), records("pictures", row), records("answers", votes)]
+
+
 def unknown(manifest: Manifest) -> Described:
     """Pictures by name, where nobody wrote down more."""
     folders = manifest.tree.folders.get("images", (".",))

@@ -94,7 +94,7 @@ def _with_truth(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     # Where many rows share a file, its line or frame tells them apart.
     place = ["path", *(column for column in PLACES if column in frame)]
     table(path, ["sample", *place])  # names the line of a malformed row
-    text = dict.fromkeys(["sample", "subject", "activity", "occluder"], str)
+    text = dict.fromkeys(["sample", "subject", "activity", "occluder", "noisy", "person"], str)
     truth = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=["nan"]).set_index(place)
     missing = ~pd.MultiIndex.from_frame(frame[place]).isin(pd.MultiIndex.from_frame(truth.index.to_frame()))
     if missing.any() or truth.index.has_duplicates:

@@ -176,6 +176,11 @@ def write_twin_pictures(
         part = np.arange(start, min(start + _RENDER_ROWS, len(paths)))
         for row, picture in zip(part, world.render(part, size), strict=True):
             save(np.ascontiguousarray(picture.transpose(1, 2, 0)), root / paths[int(row)], samples[int(row)])
+    write_truth(world, root, samples, paths)
+
+
+def write_truth(world: World, root: Path, samples: Sequence[str], paths: Sequence[str]) -> None:
+    """Write down the truth about each record, under the sample and path that reading gives."""
     truth = world.records.drop(columns="sample").reset_index(drop=True)
     truth.insert(0, "sample", list(samples))
     truth.insert(1, "path", list(paths))

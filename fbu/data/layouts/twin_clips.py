@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fbu.data.layouts.clips import FOLDS
-from fbu.data.layouts.files import TRUTH, World, save_jpeg
+from fbu.data.layouts.files import World, save_jpeg, write_truth
 from fbu.data.layouts.twin_frames import draw
 
 if TYPE_CHECKING:
@@ -124,9 +124,7 @@ def write_clips(
         parent.mkdir(parents=True, exist_ok=True)
     for path, frames in zip(paths, world.clips(np.arange(len(paths)), image_size), strict=True):
         save(np.ascontiguousarray(frames.transpose(0, 2, 3, 1)), root / path)
-    truth = world.records.reset_index(drop=True)
-    truth.insert(1, "path", list(paths))
-    truth.to_csv(root / TRUTH, index=False, na_rep="nan", lineterminator="\n")
+    write_truth(world, root, list(world.records["sample"]), paths)
 
 
 def save_folder(name: str) -> Callable[[np.ndarray, Path], None]:
