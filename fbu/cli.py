@@ -150,6 +150,19 @@ def ledger_add(
     console.print(f"{ledger.add(done)} rows into {ledger.ledger_file(profile)}")
 
 
+@ledger_app.command("twins")
+def ledger_twins(
+    names: Annotated[list[str] | None, typer.Argument(help="datasets; default: all")] = None,
+    size: Annotated[str, typer.Option(help="of the twins: quick, demo or full")] = "demo",
+) -> None:
+    """Measure how hard the twins are, and write it down: floor, linear model on pixels, oracle."""
+    from fbu import data, hardness
+
+    console.print(f"into {hardness.ledger_file('twins')}")
+    found = hardness.add(names or data.names(), size, told=lambda name: console.print(f"measured {name}"))
+    show(found[["twin", "size", "measure", "floor", "linear", "oracle"]], "in points")
+
+
 @ledger_app.command("verify")
 def ledger_verify(
     n: Annotated[int, typer.Option("-n", help="how many random rows")] = 3,

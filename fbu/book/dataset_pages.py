@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
+from fbu import hardness
 from fbu.config import home
 from fbu.data import layouts
 from fbu.data.cache import new_folder
@@ -72,6 +73,7 @@ def _key(name: str) -> str:
         twin_fingerprint(name),
         code_fingerprint(_REACHED),
         resource(f"{name}.yml").read_text(encoding="utf-8"),
+        hardness.read(name).to_csv(),
     )
     return hashlib.sha256("".join(known).encode()).hexdigest()[:16]
 
@@ -111,6 +113,7 @@ def page(manifest: Manifest, folder: Path) -> str:
             "",
             *(f"* {said}" for said in manifest.twin.lacks),
             "",
+            *_hardness(manifest.name),
             "## Labels",
             "",
             *_labels(manifest, table),
@@ -198,6 +201,34 @@ def _attributes(table: pd.DataFrame) -> Iterator[str]:
     covered = 100 * (table["true_occluder"] != "none").mean()
     yield f"Of the people drawn, {', '.join(shares)}; a hand, sunglasses or hair before {covered:.0f} % of the faces."
     yield ""
+
+
+def _hardness(name: str) -> Iterator[str]:
+    rows = hardness.read(name)
+    if not len(rows):
+        return
+    yield from ("## How hard the twin is", "")
+    yield "In points, on other people than those that a model is fitted on: an answer that ignores the picture (floor),"
+    yield "a linear model on small grey pictures, and a reader who sees what is shown and misses wrong labels only (oracle)."
+    yield ""
+    shown = [
+        [
+            row["measure"].replace("_", " "),
+            row["size"],
+            *(_points(row[k]) for k in ("floor", "linear", "oracle")),
+        ]
+        for row in rows.to_dict("records")
+    ]
+    yield from _table(["Measure", "Size", "Floor", "Linear", "Oracle"], shown)
+    for size, part in rows.groupby("size"):
+        first = part.iloc[0]
+        old = "; stale: the code that draws the twin has changed since" if part["stale"].any() else ""
+        yield f"Reference, size {size}, commit {first['commit']}, {first['machine']}{old}."
+    yield ""
+
+
+def _points(value: float) -> str:
+    return "" if value != value else f"{value:.1f}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -85,7 +85,7 @@ def pixel_linear(train: Dataset, test: Dataset, *, balanced: bool = True) -> dic
     Fitted on ``train``, scored on ``test`` (other people), with classes weighted alike unless ``balanced`` is off; the
     scores are those of `floor`.
     """
-    (a, b), y = _project(train.images, test.images), train.targets
+    (a, b), y = _project(_pictures(train), _pictures(test)), train.targets
     if train.kind == "au":
         answers = [_binary(a, y[:, j], b, balanced) for j in range(y.shape[1])]
         return _unit_scores(test.targets, np.stack(answers, 1))
@@ -93,6 +93,46 @@ def pixel_linear(train: Dataset, test: Dataset, *, balanced: bool = True) -> dic
     right = answer == test.targets
     per_class = [right[test.targets == c].mean() for c in np.unique(test.targets)]
     return {"accuracy": float(right.mean()), "mean_class_accuracy": float(np.mean(per_class))}
+
+
+def measure(name: str, size: str) -> pd.DataFrame:
+    """Floor, linear model and oracle of a twin, and how easily its people are told apart, as fractions.
+
+    Of a clip the middle frame is looked at. A set that is only tested on has no linear model.
+
+    Args:
+        name: dataset.
+        size: of its twin.
+
+    Returns:
+        One row per measure: twin, size, measure, floor, linear, oracle (NaN where there is none).
+    """
+    from fbu import data
+    from fbu.data import layouts
+
+    test = data.load(name, "test", size=size)
+    lowest = floor(test.targets, test.kind)
+    highest = {"accuracy": oracle(test.records)} if test.kind == "expression" else {}
+    manifest = data.load_manifest(name)
+    table = layouts.read(data.locate(manifest, "twin", size=size), manifest)
+    tested_only = "part" in table and not (table["part"] == "train").any()
+    linear = {} if tested_only else pixel_linear(data.load(name, "train", size=size), test)
+    rows = [(m, lowest[m], linear.get(m, np.nan), highest.get(m, np.nan)) for m in lowest]
+    tasks = test.records.get("activity")
+    if tasks is not None and tasks.nunique() > 1:
+        known = identity_probe(_pictures(test), test.records["subject"].to_numpy(), tasks.to_numpy())
+        rows.append(("identity, other tasks", known["chance"], known["accuracy"], np.nan))
+    found = pd.DataFrame(rows, columns=["measure", "floor", "linear", "oracle"])
+    found.insert(0, "twin", name)
+    found.insert(1, "size", size)
+    return found
+
+
+def _pictures(dataset: Dataset) -> np.ndarray:
+    """Pictures of a split; of clips the middle frames."""
+    if dataset.spans is None:
+        return dataset.images
+    return dataset.images[dataset.spans.sum(1) // 2]
 
 
 def identity_probe(images: np.ndarray, subjects: np.ndarray, activities: np.ndarray) -> dict[str, float]:
