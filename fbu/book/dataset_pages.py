@@ -209,7 +209,7 @@ def _hardness(name: str) -> Iterator[str]:
         return
     yield from ("## How hard the twin is", "")
     yield "In points, on other people than those that a model is fitted on: an answer that ignores the picture (floor),"
-    yield "a linear model on small grey pictures, and a reader who sees what is shown and misses wrong labels only (oracle)."
+    yield "a linear model on grey pixels, and a reader who sees what is shown and misses the wrong labels (oracle)."
     yield ""
     shown = [
         [
