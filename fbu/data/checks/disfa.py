@@ -62,10 +62,7 @@ def _videos(copy: Copy, films: Path, view: str) -> dict[str, Path]:
             copy.error("video twice", path, None, what, _ONE)
         else:
             found[match[2].upper()] = path
-    if strange:
-        example = f"{view.capitalize()}VideoSN001_comp.avi"
-        what = f"{counted(len(strange), 'file is', 'files are')} not named like {example} and not read: {some(strange)}"
-        copy.warning("strange file name", films, None, what, "rename or move them")
+    _strange(copy, films, strange, f"{view.capitalize()}VideoSN001_comp.avi")
     return found
 
 
@@ -140,11 +137,15 @@ def _label_files(copy: Copy, subject: str, folder: Path) -> dict[int, Path]:
             copy.error("file twice", path, None, what, _ONE)
         else:
             found[int(match[2])] = path
-    if strange:
-        example = f"{subject}_au1.txt"
-        what = f"{counted(len(strange), 'file is', 'files are')} not named like {example} and not read: {some(strange)}"
-        copy.warning("strange file name", folder, None, what, "rename or move them")
+    _strange(copy, folder, strange, f"{subject}_au1.txt")
     return found
+
+
+def _strange(copy: Copy, folder: Path, names: list[str], example: str) -> None:
+    """Warn once about files of a folder that have another form of name."""
+    if names:
+        what = f"{counted(len(names), 'file is', 'files are')} not named like {example} and not read: {some(names)}"
+        copy.warning("strange file name", folder, None, what, "rename or move them")
 
 
 def _grades(copy: Copy, path: Path) -> dict[int, int]:
