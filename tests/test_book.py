@@ -31,6 +31,7 @@ from fbu.book import (
 from fbu.book.__main__ import _source, main
 from fbu.book.mathml import to_mathml
 from fbu.book.notebooks import _plain
+from fbu.book.pipeline import share_cores
 from fbu.book.staging import code_key as real_code_key
 from fbu.book.status import status_page
 from fbu.errors import DataError
@@ -482,3 +483,18 @@ def test_unreadable_formula_stops_the_build(tmp_path: Path) -> None:
     listed = pages.stage(root, root / "none", root / "source", {})
     with pytest.raises(DataError, match=r"page.md(?s:.*)unknown command .nosuch"):
         pages.build_html(root / "source", root / "work", root / "html", listed)
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "each"), [(2, 2, "1"), (16, 2, "8"), (1, 4, "1"), (None, 2, "1")]
+)
+def test_processes_share_the_cores(
+    cores: int | None, workers: int, each: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    share_cores(workers)
+    assert os.environ["OMP_NUM_THREADS"] == "3"  # the user's own
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    share_cores(workers)
+    assert os.environ["OMP_NUM_THREADS"] == each

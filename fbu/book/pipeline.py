@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,7 @@ def build(root: Path, options: Options, console: Console | None = None) -> Path 
     from filelock import FileLock
 
     console = console or Console()
+    share_cores(options.workers)
     settings = {"profile": options.profile, **(options.settings or {})}
     if settings.get("data_root"):
         settings["data_root"] = str(Path(settings["data_root"]).expanduser().resolve())
@@ -88,11 +90,20 @@ def build(root: Path, options: Options, console: Console | None = None) -> Path 
 
 def train(root: Path, options: Options, console: Console | None = None) -> None:
     """Train the recipes behind all chosen notebooks, executed already or not; pages stay as they are."""
+    share_cores(options.workers)
     settings = {"profile": options.profile, **(options.settings or {})}
     asked = recipes.wanted(find(root, options.only), settings)
     with _progress(console or Console()) as progress:
         device = str(settings.get("device", "auto"))
         recipes.train(asked, workers=options.workers, device=device, progress=progress)
+
+
+def share_cores(workers: int) -> None:
+    """Let each process that is started from here on use its share of the cores, unless the user said otherwise.
+
+    Two processes that each use all cores get in each other's way: drawing faces then takes twice as long.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // max(1, workers))))
 
 
 def stale(
