@@ -135,7 +135,7 @@ def _facts(manifest: Manifest) -> Iterator[str]:
         "Licence": manifest.licence,
         "Get it": manifest.obtain,
         "Split": f"{folds}{_LEVELS.get(rule.rule, 'the owner') if rule.folds else ''}. {rule.source}",
-        "Score": manifest.metric.replace("_", " "),
+        "Score": _metric(manifest.metric),
         "Alignment": f"`{manifest.preset}`",
         "Check your copy": f"`fbu data check {manifest.name} --root FOLDER`",
     }
@@ -146,7 +146,7 @@ def _options(manifest: Manifest) -> Iterator[str]:
     if manifest.options:
         yield "Reader options and their defaults; a file `fbu.yml` beside the files of a copy sets others:"
         yield ""
-        yield from _table(["Option", "Default"], [[f"`{k}`", f"`{v}`"] for k, v in manifest.options.items()])
+        yield from _table(["Option", "Default"], [[f"`{k}`", f"`{v}`" if v != "" else "nothing"] for k, v in manifest.options.items()])
 
 
 def _protocols(manifest: Manifest) -> Iterator[str]:
@@ -159,7 +159,7 @@ def _protocols(manifest: Manifest) -> Iterator[str]:
         other += [{"none": "no validation part", "test": "validation is the test part"}[protocol.validation]] if (
             protocol.validation != "part_of_train"
         ) else []  # fmt: skip
-        scored = ", ".join(metric.replace("_", " ") for metric in protocol.metrics)
+        scored = ", ".join(_metric(metric) for metric in protocol.metrics)
         said = " ".join(protocol.description.split())
         rows.append([f"`{name}`", said, scored, ", ".join(other), protocol.source])
     yield from _table(["Name", "What is done", "Scores", "Differs in", "Source"], rows)
@@ -213,7 +213,7 @@ def _hardness(name: str) -> Iterator[str]:
     yield ""
     shown = [
         [
-            row["measure"].replace("_", " "),
+            _metric(row["measure"]),
             row["size"],
             *(_points(row[k]) for k in ("floor", "linear", "oracle")),
         ]
@@ -229,6 +229,10 @@ def _hardness(name: str) -> Iterator[str]:
 
 def _points(value: float) -> str:
     return "" if value != value else f"{value:.1f}"
+
+
+def _metric(name: str) -> str:
+    return name.replace("_", " ").replace("f1", "F1").replace("uar", "UAR").replace("war", "WAR")
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
