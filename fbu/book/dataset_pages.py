@@ -146,7 +146,10 @@ def _options(manifest: Manifest) -> Iterator[str]:
     if manifest.options:
         yield "Reader options and their defaults; a file `fbu.yml` beside the files of a copy sets others:"
         yield ""
-        yield from _table(["Option", "Default"], [[f"`{k}`", f"`{v}`" if v != "" else "nothing"] for k, v in manifest.options.items()])
+        yield from _table(
+            ["Option", "Default"],
+            [[f"`{k}`", f"`{v}`" if v != "" else "nothing"] for k, v in manifest.options.items()],
+        )
 
 
 def _protocols(manifest: Manifest) -> Iterator[str]:
