@@ -42,12 +42,13 @@ def test_pixel_linear_reads_what_is_there_and_nothing_else():
     y = np.arange(240) % 2
     images = _pictures(y, rng)
     parts = [
-        SimpleNamespace(images=images[s], targets=y[s], kind="expression")
+        SimpleNamespace(images=images[s], targets=y[s], kind="expression", spans=None)
         for s in (slice(160), slice(160, 240))
     ]
     assert difficulty.pixel_linear(*parts)["mean_class_accuracy"] > 0.95
     blank = [
-        SimpleNamespace(images=_pictures(0 * p.targets, rng), targets=p.targets, kind=p.kind) for p in parts
+        SimpleNamespace(images=_pictures(0 * p.targets, rng), targets=p.targets, kind=p.kind, spans=None)
+        for p in parts
     ]
     assert difficulty.pixel_linear(*blank)["accuracy"] == pytest.approx(0.5, abs=0.2)
 
@@ -59,8 +60,8 @@ def test_pixel_linear_reads_units_and_skips_uncoded_rows():
     train = y[:150].copy()
     train[:5, 0] = -1
     got = difficulty.pixel_linear(
-        SimpleNamespace(images=images[:150], targets=train, kind="au"),
-        SimpleNamespace(images=images[150:], targets=y[150:], kind="au"),
+        SimpleNamespace(images=images[:150], targets=train, kind="au", spans=None),
+        SimpleNamespace(images=images[150:], targets=y[150:], kind="au", spans=None),
     )
     assert got["mean_f1"] > 0.95  # the second unit never occurs
 
