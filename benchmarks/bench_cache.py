@@ -140,7 +140,10 @@ def main(count: int = PICTURES, clips: int = CLIPS, sizes: tuple[int, int] = _ME
         try:
             found = rows(count, clips)
         finally:
-            os.environ.pop("FBU_HOME") if kept is None else os.environ.update(FBU_HOME=kept)
+            if kept is None:
+                os.environ.pop("FBU_HOME")
+            else:
+                os.environ["FBU_HOME"] = kept
     for row in found:
         print(f"{row['name']:58} {row['per second']:9.0f} / s  {row['ratio']:.1f} x the plain loop")
     few, many = (memory(n) for n in sizes)

@@ -81,10 +81,9 @@ def data_check(
     limit: Annotated[int, typer.Option(help="problems of one kind to print; 0: all")] = _SHOWN,
 ) -> None:
     """Report everything that is wrong with a copy of a dataset; exit 1 when there is an error."""
-    from fbu import data
     from fbu.data.doctor import check
 
-    folder = data.locate(data.load_manifest(name), _source(source), root=root, size=size, seed=seed)
+    _, folder = _located(name, source, root, size, seed)
     with bar("pictures") as progress:
         report = check(name, folder, fast=fast, progress=progress)
     if as_json:
@@ -136,8 +135,7 @@ def data_cache(
 
     if store is not None:
         os.environ["FBU_CACHE_STORE"] = store
-    chosen = _source(source)
-    folder = data.locate(data.load_manifest(name), chosen, root=root, size=size, seed=seed)
+    chosen, folder = _located(name, source, root, size, seed)
     side = image_size or data.IMAGE_SIZES[size if chosen == "twin" else "full"]
     with bar("rows") as progress:
         plan = cache_dataset(
@@ -172,9 +170,8 @@ def data_preview(
     from fbu import data
     from fbu.data.preview import PRIVATE, is_private, preview
 
-    chosen = _source(source if source or root else "twin")
+    chosen, folder = _located(name, source if source or root else "twin", root, size, seed)
     manifest = data.load_manifest(name)
-    folder = data.locate(manifest, chosen, root=root, size=size, seed=seed)
     figure = preview(manifest, folder, source=chosen, rows=rows, seed=seed)
     path = out or Path(f"{name}-{chosen}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -282,6 +279,14 @@ def _check_weights() -> bool:
             f"{'right' if full else f'not the {entry.numbers:,} numbers of the table'}: {report}", err=True
         )
     return right
+
+
+def _located(name: str, source: str | None, root: Path | None, size: str, seed: int) -> tuple[str, Path]:
+    """Source that is meant, and the folder of the dataset's copy from there."""
+    from fbu import data
+
+    chosen = _source(source)
+    return chosen, data.locate(data.load_manifest(name), chosen, root=root, size=size, seed=seed)
 
 
 def _source(given: str | None) -> str:

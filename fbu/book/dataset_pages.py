@@ -25,6 +25,8 @@ FOLDER = "book/data"
 _SIZE = "quick"
 _REACHED = ("fbu.book.dataset_pages", "fbu.data.preview", "fbu.figures.sheets", "fbu.figures.style")
 _LEVELS = {"hash": "people, by a stable hash of their name", "file": "people, by a published list"}
+#: Words of a measure that are not written as they are.
+_SPELT = {"f1": "F1", "uar": "UAR", "war": "WAR"}
 
 
 def dataset_files(pages: Iterable[str], workers: int = 1) -> dict[Path, Path]:
@@ -235,7 +237,7 @@ def _points(value: float) -> str:
 
 
 def _metric(name: str) -> str:
-    return name.replace("_", " ").replace("f1", "F1").replace("uar", "UAR").replace("war", "WAR")
+    return " ".join(_SPELT.get(word, word) for word in name.split("_"))
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

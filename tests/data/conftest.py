@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,16 @@ def picture() -> Callable[..., None]:
         Image.new("RGB", size, colour).save(path)
 
     return write
+
+
+@pytest.fixture
+def own(written: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Copies one of the twins that the test module has written (its fixture ``written``) for one test."""
+
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(written / name, tmp_path / name))
+
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -121,16 +121,6 @@ def written(
     return root
 
 
-@pytest.fixture
-def own(written: Path, tmp_path: Path) -> Callable[[str], Path]:
-    """Copies a twin for one test."""
-
-    def copy(name: str) -> Path:
-        return Path(shutil.copytree(written / name, tmp_path / name))
-
-    return copy
-
-
 def half_then_zeros(root: Path) -> None:
     """What a broken download leaves in a file that had its full size from the start."""
     raw = (root / P1).read_bytes()

@@ -63,16 +63,6 @@ def written(tmp_path_factory: pytest.TempPathFactory, faces: Callable, sequences
     return root
 
 
-@pytest.fixture
-def own(written: Path, tmp_path: Path) -> Callable[[str], Path]:
-    """Copies one of them for one test."""
-
-    def copy(name: str) -> Path:
-        return Path(shutil.copytree(written / name, tmp_path / name))
-
-    return copy
-
-
 OCCURRENCE = "AUCoding/AU_OCC/F001_T1.csv"
 INTENSITY = "AUCoding/AU_INT/AU06/F001_T1_AU06.csv"
 B1 = "2D+3D/F001/T1/0005.jpg"

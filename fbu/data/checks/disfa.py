@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from fbu.data.checks import Copy, Row
-from fbu.data.checks.text import fields_of, whole
-from fbu.data.layouts.disfa import LABEL, SUBJECT, VIDEO, VIEWS, folder_of, frames_in, threshold_of, view_of
-from fbu.data.layouts.frames import STRONGEST
+from fbu.data.checks.frames import graded_rows, strange_files
+from fbu.data.layouts.disfa import (
+    VIEWS,
+    filmed_in,
+    folder_of,
+    frames_in,
+    person_of,
+    threshold_of,
+    unit_of,
+    view_of,
+)
 from fbu.errors import DataError
 from fbu.wording import counted, some
 
 _RESTORE = "restore it from the owner's delivery"
 _ONE = "keep one of them; letters do not count"
+_RENAME = "rename or move them"
+
+K = TypeVar("K")
 
 
 def examine(copy: Copy) -> None:
@@ -51,39 +64,38 @@ def _folder(copy: Copy, role: str) -> Path | None:
 
 def _videos(copy: Copy, films: Path, view: str) -> dict[str, Path]:
     """Subject -> video; reports two of a subject, and names that are none."""
-    found: dict[str, Path] = {}
-    strange = []
-    for path in sorted(films.iterdir()):
-        match = VIDEO.fullmatch(path.name)
-        if match is None or match[1].lower() != view:
-            strange += [] if path.name.startswith(".") else [path.name]
-        elif match[2].upper() in found:
-            what = f"{found[match[2].upper()].name} and {path.name} are one video"
-            copy.error("video twice", path, None, what, _ONE)
-        else:
-            found[match[2].upper()] = path
-    _strange(copy, films, strange, f"{view.capitalize()}VideoSN001_comp.avi")
+    found, strange = _each_once(copy, films, lambda path: filmed_in(path, view), "video")
+    strange_files(copy, films, strange, f"{view.capitalize()}VideoSN001_comp.avi", _RENAME)
     return found
 
 
 def _people(copy: Copy, labels: Path) -> dict[str, Path]:
     """Subject -> folder; reports two of a subject, and names that are none."""
-    found: dict[str, Path] = {}
-    known = []
-    for path in sorted(labels.iterdir()):
-        if path.is_dir() and SUBJECT.fullmatch(path.name):
-            known.append(path.name)
-            if path.name.upper() in found:
-                what = f"{found[path.name.upper()].name} and {path.name} are one subject"
-                copy.error("subject twice", path, None, what, _ONE)
-            else:
-                found[path.name.upper()] = path
-    copy.extra_folders(labels, known)
+    found, _ = _each_once(copy, labels, person_of, "subject")
+    copy.extra_folders(labels, [path.name for path in labels.iterdir() if person_of(path) is not None])
     if not found:
         copy.error(
             "missing file", labels, None, "there is no folder like SN001", "unpack ActionUnit_Labels.zip"
         )
     return found
+
+
+def _each_once(
+    copy: Copy, folder: Path, key: Callable[[Path], K | None], what: str
+) -> tuple[dict[K, Path], list[str]]:
+    """Key -> path of all in a folder that have one, and names of the others; two of a key are reported."""
+    found: dict[K, Path] = {}
+    others = []
+    for path in sorted(folder.iterdir()):
+        own = key(path)
+        if own is None:
+            others += [] if path.name.startswith(".") else [path.name]
+        elif own in found:
+            said = f"{found[own].name} and {path.name} are one {what}"
+            copy.error(f"{what} twice", path, None, said, _ONE)
+        else:
+            found[own] = path
+    return found, others
 
 
 def _subject(copy: Copy, subject: str, folder: Path, video: Path | None, films: Path | None) -> None:
@@ -126,43 +138,21 @@ def _subject(copy: Copy, subject: str, folder: Path, video: Path | None, films: 
 
 
 def _label_files(copy: Copy, subject: str, folder: Path) -> dict[int, Path]:
-    found: dict[int, Path] = {}
-    strange = []
-    for path in sorted(folder.iterdir()):
-        match = LABEL.fullmatch(path.name)
-        if match is None or match[1].upper() != subject or int(match[2]) not in copy.manifest.intensity_aus:
-            strange += [] if path.name.startswith(".") else [path.name]
-        elif int(match[2]) in found:
-            what = f"{found[int(match[2])].name} and {path.name} are one file"
-            copy.error("file twice", path, None, what, _ONE)
-        else:
-            found[int(match[2])] = path
-    _strange(copy, folder, strange, f"{subject}_au1.txt")
+    """Unit -> file; reports two of a unit, and names that are none."""
+
+    def coded(path: Path) -> int | None:
+        unit = unit_of(path, subject)
+        return unit if unit in copy.manifest.intensity_aus else None
+
+    found, strange = _each_once(copy, folder, coded, "file")
+    strange_files(copy, folder, strange, f"{subject}_au1.txt", _RENAME)
     return found
-
-
-def _strange(copy: Copy, folder: Path, names: list[str], example: str) -> None:
-    """Warn once about files of a folder that have another form of name."""
-    if names:
-        what = f"{counted(len(names), 'file is', 'files are')} not named like {example} and not read: {some(names)}"
-        copy.warning("strange file name", folder, None, what, "rename or move them")
 
 
 def _grades(copy: Copy, path: Path) -> dict[int, int]:
     """Frame -> line of one label file; everything wrong in it is reported."""
     found: dict[int, int] = {}
-    for line, row in fields_of(copy, path):
-        if len(row) != 2:
-            what = f"expected 'frame,intensity', found {','.join(row)!r}"
-            copy.error("wrong number of fields", path, line, what, "write two fields a line, and no header")
-            continue
-        frame = whole(copy, path, line, row[0], "frame number")
-        grade = whole(copy, path, line, row[1], "intensity")
-        if grade is not None and grade > STRONGEST:
-            what = f"unknown intensity {grade}: known are 0 to {STRONGEST}"
-            copy.error(
-                "unknown intensity", path, line, what, f"write 0 to {STRONGEST}; nothing is left uncoded"
-            )
+    for line, frame, _ in graded_rows(copy, path, None):
         if frame == 0:
             copy.error("frame 0", path, line, "frame number is 0: frames count from 1", "restore the numbers")
         elif frame is not None and frame in found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,12 +114,18 @@ def _sequences(copy: Copy, occurrence: Path, form: Form) -> list[tuple[str, str,
     return found
 
 
-def strange_files(copy: Copy, folder: Path, names: Sequence[str], example: str) -> None:
+def strange_files(
+    copy: Copy,
+    folder: Path,
+    names: Sequence[str],
+    example: str,
+    mend: str = "rename or move them; small letters count",
+) -> None:
     """Warn once about files that a reader passes over because of their names."""
     if names:
         n = counted(len(names), "file is", "files are")
         what = f"{n} not named like {example} and not read: {some(names)}"
-        copy.warning("strange file name", folder, None, what, "rename or move them; small letters count")
+        copy.warning("strange file name", folder, None, what, mend)
 
 
 def _occurrence(copy: Copy, path: Path, frames: Frames, form: Form) -> None:
@@ -279,19 +285,8 @@ def _intensity(copy: Copy, path: Path, named: set[int]) -> None:
     not_coded = (copy.manifest.coding or Coding.model_validate({})).not_coded
     seen: dict[int, int] = {}
     unknown = []
-    for line, row in fields_of(copy, path):
-        if len(row) != 2:
-            what = f"expected 'frame,intensity', found {','.join(row)!r}"
-            copy.error("wrong number of fields", path, line, what, "write two fields a line, and no header")
-            continue
-        frame = whole(copy, path, line, row[0], "frame number")
-        value = whole(copy, path, line, row[1], "intensity")
-        if value is not None and value != not_coded and value > STRONGEST:
-            what = f"unknown intensity {value}: known are 0 to {STRONGEST} and {not_coded}"
-            copy.error(
-                "unknown intensity", path, line, what, f"write 0 to {STRONGEST}, or {not_coded} for not coded"
-            )
-        elif frame is not None and value is not None:
+    for line, frame, value in graded_rows(copy, path, not_coded):
+        if frame is not None and value is not None:
             # The reader would take the last of two rows without a word.
             if frame in seen:
                 what = f"frame {frame} is listed twice (first in line {seen[frame]})"
@@ -303,6 +298,32 @@ def _intensity(copy: Copy, path: Path, named: set[int]) -> None:
         frames = some([str(frame) for _, frame in unknown])
         what = f"{counted(len(unknown), 'frame has', 'frames have')} an intensity and no occurrence row: {frames}"
         copy.warning("frame without occurrence", path, unknown[0][0], what, "restore the occurrence file")
+
+
+def graded_rows(
+    copy: Copy, path: Path, not_coded: int | None
+) -> Iterator[tuple[int, int | None, int | None]]:
+    """Line, frame and intensity of each row of two fields; what cannot be used is reported, and None.
+
+    ``not_coded`` is the value that stands for no intensity, None where every frame has one.
+    """
+    if not_coded is None:
+        known, mend = f"0 to {STRONGEST}", f"write 0 to {STRONGEST}; nothing is left uncoded"
+    else:
+        known = f"0 to {STRONGEST} and {not_coded}"
+        mend = f"write 0 to {STRONGEST}, or {not_coded} for not coded"
+    for line, row in fields_of(copy, path):
+        if len(row) != 2:
+            what = f"expected 'frame,intensity', found {','.join(row)!r}"
+            copy.error("wrong number of fields", path, line, what, "write two fields a line, and no header")
+            continue
+        frame = whole(copy, path, line, row[0], "frame number")
+        value = whole(copy, path, line, row[1], "intensity")
+        if value is not None and value != not_coded and value > STRONGEST:
+            what = f"unknown intensity {value}: known are {known}"
+            copy.error("unknown intensity", path, line, what, mend)
+            value = None
+        yield line, frame, value
 
 
 def _strange_folders(copy: Copy, images: Path, found: Mapping[tuple[str, str], Frames], form: Form) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,8 @@ AFTER_THE_END = "labelled frames after the end of the video"
 UNLABELLED = "video frames without a label"
 NO_VIDEO = "labelled subjects without a video"
 LEFT_OUT = "subjects left out by option"
+
+K = TypeVar("K")
 
 
 def read(root: Path, manifest: Manifest) -> pd.DataFrame:
@@ -143,15 +146,15 @@ def people(labels: Path) -> dict[str, Path]:
     Raises:
         DataError: two folders of a subject, or none at all.
     """
-    found: dict[str, Path] = {}
-    for path in sorted(labels.iterdir()):
-        if SUBJECT.fullmatch(path.name) and path.is_dir():
-            if path.name.upper() in found:
-                raise DataError(f"{labels}: {found[path.name.upper()].name} and {path.name} are one subject")
-            found[path.name.upper()] = path
+    found = _each_once(labels, person_of, "subject")
     if not found:
         raise DataError(f"{labels}: no folder like SN001")
     return found
+
+
+def person_of(path: Path) -> str | None:
+    """Subject (in capitals) whose label files are in a folder; None for anything else."""
+    return path.name.upper() if SUBJECT.fullmatch(path.name) and path.is_dir() else None
 
 
 def videos(folder: Path, view: str) -> dict[str, Path]:
@@ -160,15 +163,13 @@ def videos(folder: Path, view: str) -> dict[str, Path]:
     Raises:
         DataError: two videos of a subject.
     """
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        match = VIDEO.fullmatch(path.name)
-        if match is not None and match[1].lower() == view:
-            subject = match[2].upper()
-            if subject in found:
-                raise DataError(f"{folder}: {found[subject].name} and {path.name} are one video: remove one")
-            found[subject] = path
-    return found
+    return _each_once(folder, lambda path: filmed_in(path, view), "video: remove one")
+
+
+def filmed_in(path: Path, view: str) -> str | None:
+    """Subject (in capitals) of a video of one camera; None for anything else."""
+    match = VIDEO.fullmatch(path.name)
+    return match[2].upper() if match is not None and match[1].lower() == view else None
 
 
 def label_files(folder: Path, subject: str) -> dict[int, Path]:
@@ -177,14 +178,28 @@ def label_files(folder: Path, subject: str) -> dict[int, Path]:
     Raises:
         DataError: two files of a unit.
     """
-    found: dict[int, Path] = {}
+    return _each_once(folder, lambda path: unit_of(path, subject), "file: remove one")
+
+
+def unit_of(path: Path, subject: str) -> int | None:
+    """Unit of a label file of a subject; None for anything else."""
+    match = LABEL.fullmatch(path.name)
+    return int(match[2]) if match is not None and match[1].upper() == subject else None
+
+
+def _each_once(folder: Path, key: Callable[[Path], K | None], what: str) -> dict[K, Path]:
+    """Key -> path of all in a folder that have one; ``what`` says what two of a key are.
+
+    Raises:
+        DataError: two of a key.
+    """
+    found: dict[K, Path] = {}
     for path in sorted(folder.iterdir()):
-        match = LABEL.fullmatch(path.name)
-        if match is not None and match[1].upper() == subject:
-            unit = int(match[2])
-            if unit in found:
-                raise DataError(f"{folder}: {found[unit].name} and {path.name} are one file: remove one")
-            found[unit] = path
+        own = key(path)
+        if own in found:
+            raise DataError(f"{folder}: {found[own].name} and {path.name} are one {what}")
+        if own is not None:
+            found[own] = path
     return found
 
 

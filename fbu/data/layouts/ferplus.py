@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from fbu.data.layouts.ferplus_twin import write
-from fbu.data.layouts.ferplus_votes import SOFT, targets
+from fbu.data.layouts.ferplus_votes import SOFT, USAGES, VOTED, VOTES, targets
 from fbu.data.layouts.files import label, number, numbered, table
 from fbu.data.manifest import Manifest
 from fbu.data.media.pixels import PixelRows
@@ -25,11 +25,6 @@ media = PixelRows(SIDE, 1)
 
 PICTURES, NAMES = "fer2013.csv", "fer2013new.csv"
 HEADER = ("emotion", "pixels", "Usage")
-#: Value of Usage -> part.
-USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
-#: Columns of votes as the owner calls them, and as the records do.
-VOTED = (*ORDERS["ferplus"], "unknown", "NF")
-VOTES = [f"votes_{name}" for name in VOTED]
 #: FER2013's codes, in another order than those of FERPlus.
 EMOTIONS = {str(code): name for code, name in enumerate(ORDERS["fer2013"])}
 KNOWN = {"labels": ("ferplus", "fer2013"), "votes_file": ("label", "new"), "public_test": ("train", "val")}

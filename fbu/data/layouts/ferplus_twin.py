@@ -7,16 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fbu.data.layouts.ferplus_votes import USAGES, VOTED, VOTES
 from fbu.data.layouts.files import World, write_lines, write_twin_pictures
 from fbu.data.layouts.twin_frames import draw
 from fbu.data.layouts.twin_places import Placed
+from fbu.data.manifest import load_manifest
 from fbu.labels.orders import ORDERS
 
 _SIDE = 48
-_VOTED = (*ORDERS["ferplus"], "unknown", "NF")
-#: Usage of each split, and folder of its votes by name.
-_USAGES = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
-_FOLDERS = {"train": "data/FER2013Train", "val": "data/FER2013Valid", "test": "data/FER2013Test"}
 _GREY = np.array([0.299, 0.587, 0.114])
 
 
@@ -33,23 +31,25 @@ def write(world: World, root: Path, *, image_size: int) -> None:
         image_size: not used, pictures of this set have 48 pixels a side.
     """
     records = world.records.reset_index(drop=True)
-    usage = [_USAGES[split] for split in records["split"]]
-    votes = records[[f"votes_{name}" for name in _VOTED]].to_numpy(int)
+    usages = {part: usage for usage, part in USAGES.items()}
+    usage = [usages[split] for split in records["split"]]
+    votes = records[VOTES].to_numpy(int)
     nameless = votes[:, -1] == votes.sum(1)
     # Numbers are used up at about half of the nameless rows.
     used = np.cumsum(~nameless | (np.arange(len(votes)) % 2 == 0)) - 1
     names = ["" if none else f"fer{at:07d}.png" for none, at in zip(nameless, used, strict=True)]
-    text = ["Usage,Image name," + ",".join(_VOTED)]
+    text = ["Usage,Image name," + ",".join(VOTED)]
     text += [
         f"{part},{name}," + ",".join(map(str, row))
         for part, name, row in zip(usage, names, _exchanged(votes, names, usage), strict=True)
     ]
     write_lines(root / "fer2013new.csv", text)
     box = f'"(0, 0, {_SIDE}, {_SIDE})"'
-    for split, folder in _FOLDERS.items():
+    folders = load_manifest("ferplus").tree.folders
+    for split in USAGES.values():
         rows = np.flatnonzero((records["split"] == split) & ~nameless)
         own = [f"{names[row]},{box}," + ",".join(map(str, votes[row])) for row in rows]
-        write_lines(root / folder / "label.csv", own)
+        write_lines(root / folders[split][0] / "label.csv", own)
     _write_pictures(world, records, usage, nameless, root)
 
 

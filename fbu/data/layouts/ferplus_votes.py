@@ -1,7 +1,8 @@
-"""From ten votes to a label: the rules of FERPlus (microsoft/FERPlus, ``src/ferplus.py``), written as tables.
+"""FERPlus's votes as its files name them, and the rules that make ten of them a label, written as tables.
 
-Barsoum et al., Training deep networks for facial expression recognition with crowd-sourced label distribution,
-ICMI 2016. Columns of votes are the eight classes of FERPlus, then unknown, then NF (no face).
+The rules are those of microsoft/FERPlus, ``src/ferplus.py``; Barsoum et al., Training deep networks for facial
+expression recognition with crowd-sourced label distribution, ICMI 2016. Columns of votes are the eight classes of
+FERPlus, then unknown, then NF (no face).
 """
 
 from __future__ import annotations
@@ -9,7 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from fbu.errors import DataError
+from fbu.labels.orders import ORDERS
 
+#: Value of Usage -> part.
+USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
+#: Columns of votes as the owner calls them, and as the records do.
+VOTED = (*ORDERS["ferplus"], "unknown", "NF")
+VOTES = [f"votes_{name}" for name in VOTED]
 RULES = ("majority", "most", "probability", "crossentropy", "multi_target")
 #: Rules whose target is more than one class.
 SOFT = ("probability", "crossentropy", "multi_target")

@@ -13,6 +13,7 @@ import pandas as pd
 from fbu.data.layouts.clips import FOLDS
 from fbu.data.layouts.files import World, save_jpeg, write_truth
 from fbu.data.layouts.twin_frames import draw
+from fbu.data.layouts.twin_places import Wrapped
 
 if TYPE_CHECKING:
     import av
@@ -31,21 +32,11 @@ class ClipWorld(World, Protocol):
 
 
 @dataclass(frozen=True)
-class Resampled:
+class Resampled(Wrapped):
     """A world whose clips all have the same number of frames, evenly spread, repeated where there are fewer."""
 
     world: ClipWorld
     frames: int
-
-    @property
-    def name(self) -> str:
-        """Dataset that it imitates."""
-        return self.world.name
-
-    @property
-    def seed(self) -> int:
-        """Seed that it was drawn with."""
-        return self.world.seed
 
     @property
     def records(self) -> pd.DataFrame:
@@ -66,10 +57,6 @@ class Resampled:
             "noisy": [_moved(text, at) for text, at in zip(old["noisy"], kept, strict=True)],
         }
         return old.assign(**{name: pd.Series(values, old.index) for name, values in marks.items()})
-
-    def render(self, rows: np.ndarray, image_size: int) -> np.ndarray:
-        """One picture of each clip."""
-        return self.world.render(rows, image_size)
 
     def clips(self, rows: np.ndarray, image_size: int) -> Iterator[np.ndarray]:
         """Frames of some records in turn."""

@@ -1,4 +1,7 @@
-"""For writers of twins whose pictures share a file: a line of a table, or a frame of a video."""
+"""Worlds whose records are told otherwise before they are written.
+
+`Placed` is for twins whose pictures share a file: a line of a table, or a frame of a video.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,14 @@ from fbu.data.layouts.files import World
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A world whose records also say where in its file each picture is, for the truth beside a twin.
+class Wrapped:
+    """What another world draws; subclasses say what the records are.
 
     Attributes:
         world: draws the pictures.
-        records: its records with a column of `fbu.data.layouts.PLACES` more.
     """
 
     world: World
-    records: pd.DataFrame
 
     @property
     def name(self) -> str:
@@ -35,3 +36,14 @@ class Placed:
     def render(self, rows: np.ndarray, image_size: int) -> np.ndarray:
         """Pictures of some records: uint8 ``[n, 3, S, S]``."""
         return self.world.render(rows, image_size)
+
+
+@dataclass(frozen=True)
+class Placed(Wrapped):
+    """A world whose records also say where in its file each picture is, for the truth beside a twin.
+
+    Attributes:
+        records: those of the world with a column of `fbu.data.layouts.PLACES` more.
+    """
+
+    records: pd.DataFrame

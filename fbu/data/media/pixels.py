@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -46,8 +47,8 @@ class PixelRows:
             except (OSError, ValueError) as error:
                 yield ["missing" if isinstance(error, FileNotFoundError) else str(error)]
 
-    def _picture(self, file: Path, line: int, status: object) -> Image.Image:
-        starts = _line_starts(file, getattr(status, "st_mtime_ns", 0), getattr(status, "st_size", 0))
+    def _picture(self, file: Path, line: int, status: os.stat_result) -> Image.Image:
+        starts = _line_starts(file, status.st_mtime_ns, status.st_size)
         if not 1 <= line < len(starts):
             raise ValueError(f"the file has no line {line}")
         with file.open("rb") as stream:

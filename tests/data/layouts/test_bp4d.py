@@ -101,16 +101,6 @@ def test_short_form_has_the_frame_first_under_the_name_of_unit_1(
         ([HEADER.replace(",17,", ",x17,"), FIRST], r"F001_T1.csv:1: column '17' \(AU17\) is missing"),
         (["frame,1,2", "1,0,0"], r"F001_T1.csv:1: unknown header frame,1,2... with 3 columns"),
         ([FIRST], r"F001_T1.csv:1: unknown header 2440"),
-        (
-            [HEADER, FIRST, SECOND.replace("2441,1", "2441,5")],
-            r"F001_T1.csv:3: unknown label code '5' for AU1: known are 0, 1, 9",
-        ),
-        ([HEADER, FIRST[:-2]], r"F001_T1.csv:2: 99 fields where the header has 100"),
-        ([HEADER, FIRST, FIRST], r"F001_T1.csv:3: frame 2440 is listed twice"),
-        (
-            [HEADER, FIRST.replace("2440", "24x0")],
-            r"F001_T1.csv:2: frame number is '24x0', not a whole number",
-        ),
     ],
 )
 def test_malformed_occurrence(copy: Path, lines: list[str], message: str) -> None:
@@ -119,15 +109,15 @@ def test_malformed_occurrence(copy: Path, lines: list[str], message: str) -> Non
         read(copy, MANIFEST)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("2440,6\n", r"F001_T1_AU06.csv:1: unknown intensity 6: known are 0 to 5 and 9"),
-        ("2440,1\n2441\n", r"F001_T1_AU06.csv:2: expected 'frame,intensity', found '2441'"),
-        ("frame,intensity\n", r"F001_T1_AU06.csv:1: intensity is 'intensity', not a whole number"),
-    ],
-)
-def test_malformed_intensity(copy: Path, text: str, message: str) -> None:
+def test_malformed_rows(copy: Path, malformed_rows: Callable) -> None:
+    lines, message = malformed_rows(HEADER, FIRST, SECOND)
+    occurrence(copy, *lines)
+    with pytest.raises(DataError, match=message):
+        read(copy, MANIFEST)
+
+
+def test_malformed_intensity(copy: Path, malformed_intensity: Callable) -> None:
+    text, message = malformed_intensity(2440)
     (copy / "AUCoding/AU_INT/AU06/F001_T1_AU06.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         read(copy, MANIFEST)

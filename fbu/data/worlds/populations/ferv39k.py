@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from fbu.data.faces import uniform
+from fbu.data.manifest import load_manifest
 from fbu.data.worlds import clips
 from fbu.data.worlds.clips import Filmed, Lengths
 from fbu.data.worlds.population import Display, Look
@@ -39,15 +40,7 @@ SCENES = dict(
     War=2456,
 )
 #: Folder of each expression.
-WORDS = dict(
-    happiness="Happy",
-    sadness="Sad",
-    neutral="Neutral",
-    anger="Angry",
-    surprise="Surprise",
-    disgust="Disgust",
-    fear="Fear",
-)
+WORDS = {name: word for word, name in load_manifest("ferv39k").codes.items()}
 _SCENE = 671
 
 POPULATION = Filmed(
