@@ -12,6 +12,7 @@ import pandas as pd
 from fbu import evaluation
 from fbu.provenance import sources
 from fbu.recipes import Recipe
+from fbu.reported import Printed
 from fbu.runs import Progress, Run, find, run_all
 
 NOT_IN_PROFILE = "not run in {profile}"
@@ -35,6 +36,7 @@ class Cell:
         against: label of the row that the paper's step is measured from, or None.
         step: the paper's difference from that row; on open data it is taken from the dataset that is stood in for.
         why_empty: why there are no recipes, in words.
+        printed: where the paper prints the number, by which claims find the cell; None for what it does not print.
     """
 
     label: str
@@ -45,6 +47,7 @@ class Cell:
     against: str | None = None
     step: float | None = None
     why_empty: str = ""
+    printed: Printed | None = None
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,6 +28,7 @@ class Profile(BaseModel):
     threads: int
     precision: Literal["no", "bf16"] = "no"
     tower_images: int = Field(description="pictures seen in the pre-training of a stand-in tower")
+    second_tower_images: int = Field(description="the same for towers that only one table uses")
     tower_lr: float
     pretrain_images: int
     pretrain_lr: float
@@ -60,6 +61,7 @@ PROFILES = {
             seeds=1,
             threads=1,
             tower_images=6_400,
+            second_tower_images=3_200,
             tower_lr=1e-3,
             pretrain_images=1_920,
             pretrain_lr=5e-4,
@@ -76,6 +78,7 @@ PROFILES = {
             seeds=3,
             threads=1,
             tower_images=300_000,
+            second_tower_images=100_000,
             tower_lr=1e-3,
             pretrain_images=16_000,
             pretrain_lr=5e-4,
@@ -93,6 +96,7 @@ PROFILES = {
             threads=4,
             precision="bf16",
             tower_images=3_000_000,
+            second_tower_images=1_000_000,
             tower_lr=5e-4,
             pretrain_images=100_000,
             pretrain_lr=5e-5,
@@ -109,6 +113,7 @@ PROFILES = {
             threads=4,
             precision="bf16",
             tower_images=1,
+            second_tower_images=1,
             tower_lr=1e-4,
             pretrain_images=1,
             pretrain_lr=1e-5,
@@ -137,22 +142,42 @@ def source_of(dataset: str, source: str | Mapping[str, str]) -> Literal["twin", 
     return chosen  # type: ignore[return-value]
 
 
-def tower(weights: str, p: Profile) -> Recipe | None:
-    """Recipe of the stand-in for published weights ("CLIP", "FaRL"); None in ``paper``, which loads them."""
+def tower(weights: str, p: Profile, omit: Sequence[str] = ()) -> Recipe | None:
+    """Recipe of the stand-in for published weights ("CLIP", "FaRL", "ViT"); None in ``paper``, which loads them.
+
+    Args:
+        weights: what is stood in for.
+        p: profile.
+        omit: expressions that the tower's captions never name, for zero-shot tables; FaRL only.
+
+    Raises:
+        ValueError: no stand-in for these weights, or names to omit for another one than FaRL.
+    """
+    if omit and weights != "FaRL":
+        raise ValueError(f"only the FaRL stand-in can leave names out, not {weights!r}")
     if p.name == "paper":
         return None
+    if weights == "ViT":
+        return _tower(p, "labelled.pictures", {}, p.second_tower_images)
     if weights not in TOWERS:
-        raise ValueError(f"no stand-in tower {weights!r}; known: {', '.join(TOWERS)}")
+        raise ValueError(f"no stand-in tower {weights!r}; known: {', '.join([*TOWERS, 'ViT'])}")
+    if omit:
+        options = {**TOWERS[weights], "omit": list(omit)}
+        return _tower(p, "unnamed.contrast", options, p.second_tower_images)
+    return _tower(p, "towers.contrast", TOWERS[weights], p.tower_images)
+
+
+def _tower(p: Profile, task: str, options: dict[str, Any], images: int) -> Recipe:
     return Recipe(
-        task="towers.contrast",
+        task=task,
         data=DataSpec(name="tower", size=p.size, image_size=p.image_size),
         encoder=EncoderSpec(name=p.encoder),
-        options=TOWERS[weights],
+        options=options,
         optim=OptimSpec(
             lr=p.tower_lr,
             weight_decay=0.05,
             batch_size=64,
-            images=p.tower_images,
+            images=images,
             warmup=0.05,
             precision=p.precision,
         ),

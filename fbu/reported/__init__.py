@@ -7,11 +7,22 @@ refused with its name and line.
 
 from fbu.reported.arithmetic import TOLERANCE, averages, leaders, second_best_marks, shared_cells
 from fbu.reported.rows import ResultRow, read_rows
-from fbu.reported.tables import PAPERS, hyperparameters, names, paper_of, results, table, title, value
+from fbu.reported.tables import (
+    PAPERS,
+    Printed,
+    hyperparameters,
+    names,
+    paper_of,
+    results,
+    table,
+    title,
+    value,
+)
 
 __all__ = [
     "PAPERS",
     "TOLERANCE",
+    "Printed",
     "ResultRow",
     "averages",
     "hyperparameters",

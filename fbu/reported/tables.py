@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -68,6 +69,33 @@ def value(
         hints = "".join(_hint(name, wanted[name], frame[name].unique().tolist()) for name in unknown)
         raise ValueError(f"{len(rows)} rows of {table_name} fit {wanted}; {hints}nearest: {_listed(nearest)}")
     return float(rows["value"].iloc[0])
+
+
+@dataclass(frozen=True)
+class Printed:
+    """Where a paper prints a number: the columns of its row in a reported table.
+
+    Attributes:
+        table: name of the table, e.g. "clef_table7_ablation".
+        method: e.g. "CLEF".
+        dataset: as the paper names it, e.g. "BP4D".
+        metric: e.g. "f1".
+        variant: as the table spells it; "" where it has none.
+        class_or_au: "avg", or one class or action unit.
+    """
+
+    table: str
+    method: str
+    dataset: str
+    metric: str
+    variant: str = ""
+    class_or_au: str = "avg"
+
+    @property
+    def value(self) -> float:
+        """The number; ValueError as :func:`value`."""
+        filters = asdict(self)
+        return value(filters.pop("table"), **filters)
 
 
 def _hint(column: str, text: str, known: list[str]) -> str:
