@@ -69,6 +69,10 @@ class Table:
         """Columns in reading order."""
         return list(dict.fromkeys(c.column for c in self.cells))
 
+    def part(self, column: str) -> Table:
+        """The table with one column alone, and the results that are there."""
+        return Table(self.name, self.profile, [c for c in self.cells if c.column == column], self.runs)
+
     def recipes(self) -> list[Recipe]:
         """Every recipe of the table, without duplicates."""
         seen = {r.key(): r for cell in self.cells for r in cell.recipes}

@@ -5,7 +5,9 @@ stays open in pyplot; a notebook displays it when it is the last expression of a
 """
 
 from fbu.figures.charts import bars, deviations, sweep
+from fbu.figures.heatmaps import against_chance, heatmap_sheet, shaded_words
 from fbu.figures.matrices import confusion, similarity_matrices, similarity_matrix
+from fbu.figures.people import people_dots
 from fbu.figures.sheets import contact_sheet
 from fbu.figures.style import COLOURS, PAGE_WIDTH, PageFigure
 from fbu.figures.tables import ablation_dots
@@ -15,10 +17,14 @@ __all__ = [
     "PAGE_WIDTH",
     "PageFigure",
     "ablation_dots",
+    "against_chance",
     "bars",
     "confusion",
     "contact_sheet",
     "deviations",
+    "heatmap_sheet",
+    "people_dots",
+    "shaded_words",
     "similarity_matrices",
     "similarity_matrix",
     "sweep",

@@ -1,12 +1,29 @@
-"""The paper profile's recipes, stepped once: ViT-B/16 at 224 pixels, random weights, a twin for licensed data."""
+"""Every kind of recipe of the paper profile, stepped once: ViT-B/16 at 224 pixels, random weights, twins as data."""
+
+from __future__ import annotations
 
 import pytest
 import torch
 
 from fbu.experiments import clef
-from fbu.experiments.profiles import PROFILES
 from fbu.recipes import Recipe, task_type
+from fbu.runs import ordered
 from fbu.training import draw, make_optimizer
+
+
+def kind(recipe: Recipe) -> tuple[object, ...]:
+    """What makes one recipe's step differ from another's: not the seed, the fold, which classes, rate or length."""
+    options = {k: v for k, v in recipe.options.items() if k not in ("weight", "class_weight")}
+    return recipe.task, recipe.data.name, repr(options)
+
+
+def trained() -> dict[tuple[object, ...], Recipe]:
+    """One recipe of each kind, of all tables."""
+    recipes = [r for table in clef.TABLES.values() for r in table("paper", "real").recipes()]
+    return {kind(r): r for r in reversed(ordered(recipes)) if r.optim.images != 0}
+
+
+KINDS = trained()
 
 
 def without_what_cannot_be_shipped(recipe: Recipe) -> Recipe:
@@ -16,20 +33,33 @@ def without_what_cannot_be_shipped(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": data, "encoder": encoder, "start": None})
 
 
-@pytest.mark.parametrize("stage", [1, 2])
-def test_one_step_with_random_weights(stage):
-    whole = clef.finetuning(PROFILES["paper"], "rafdb", "real", 0, "CLEF", "PA,PI,I,N,D")
-    assert whole.start is not None and whole.start.start is None  # published weights, no stand-in
-    recipe = without_what_cannot_be_shipped(whole if stage == 2 else whole.start)
-    assert recipe.encoder.name == "ViT-B-16-quickgelu" and recipe.data.image_size == 224
+def test_no_stand_in_is_left() -> None:
+    for recipe in KINDS.values():
+        first = next(iter(recipe.chain()))
+        assert first.data.name != "tower"
+        assert first.encoder.pretrained == "openai" or str(first.encoder.checkpoint).startswith("FaRL")
+        assert recipe.encoder.name == "ViT-B-16-quickgelu" and recipe.data.image_size == 224
+    assert {r.data.name for r in KINDS.values()} == {
+        "bp4d",
+        "bp4dplus",
+        "disfa",
+        "rafdb",
+        "affectnet",
+        "ferplus",
+    }
+
+
+@pytest.mark.parametrize("recipe", KINDS.values(), ids=["-".join(map(str, k)) for k in KINDS])
+def test_one_step_with_random_weights(recipe: Recipe) -> None:
+    recipe = without_what_cannot_be_shipped(recipe)
     torch.manual_seed(0)
     task = task_type(recipe.task)(recipe, torch.device("cpu"), None)
     optimizer = make_optimizer(task.model, recipe.optim)
     task.model.train()
-    before = [p.detach().clone() for p in task.model.parameters() if p.requires_grad and p.ndim > 1][:3]
+    weights = [p for p in task.model.parameters() if p.requires_grad and p.ndim > 1][:3]
+    before = [p.detach().clone() for p in weights]
     loss = task.loss(torch.arange(2), draw(0, 0))["loss"]
     loss.backward()
     optimizer.step()
-    after = [p for p in task.model.parameters() if p.requires_grad and p.ndim > 1][:3]
     assert torch.isfinite(loss)
-    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert all(not torch.equal(a, b) for a, b in zip(before, weights, strict=True))

@@ -13,6 +13,7 @@ from fbu.experiments.clef.figures import (
     identity_leak,
     pairing_rates,
 )
+from fbu.experiments.clef.heatmaps import fig6_relevancy
 from fbu.experiments.clef.stages import FULL, finetuning, pretraining
 from fbu.experiments.clef.sweeps import assumed_settings, intensity_words, lambda_sweep, weight_sharing
 from fbu.experiments.clef.zero_shot import table6_zero_shot
@@ -32,6 +33,7 @@ TABLES: dict[str, Callable[..., Table]] = {
     "fig1_pairing": fig1_pairing,
     "fig4_tsne": fig4_tsne,
     "fig5_similarity": fig5_similarity,
+    "fig6_relevancy": fig6_relevancy,
     "identity_leak": identity_leak,
 }
 
