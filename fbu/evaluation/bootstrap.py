@@ -106,7 +106,13 @@ def paired_bootstrap(
         ValueError: no sample in common, or targets that differ.
     """
     others = [b] if isinstance(b, pd.DataFrame) else list(b)
-    table = tally([a, *others], metric, classes=classes)
+    return paired_difference(tally([a, *others], metric, classes=classes), n, seed, best=best)
+
+
+def paired_difference(
+    table: Tallies, n: int = 1000, seed: int = 0, *, best: Literal["max", "min"] = "max"
+) -> PairedDifference:
+    """The first method of a tally minus the best of the others; see :func:`paired_bootstrap`."""
     value = _minus_best(table.observed(), best)
     # The people name the stream: comparisons on the same people are resampled alike, others independently.
     rng = np.random.default_rng([seed, zlib.crc32("\n".join([*table.seeds, *table.units]).encode())])

@@ -104,6 +104,50 @@ def tally(
     )
 
 
+def tally_values(frames: Sequence[pd.DataFrame], of: Sequence[str], against: Sequence[str] = ()) -> Tallies:
+    """Sums of a number that every sample has, e.g. its silhouette, of each frame on the samples of all.
+
+    The score is the mean over the classes ``of`` of their samples' mean; less that over ``against``, if given.
+
+    Args:
+        frames: one per method; columns ``sample``, ``subject``, ``seed``, ``target`` (class) and ``value``.
+        of: classes that count, each alike.
+        against: classes to hold them against.
+
+    Raises:
+        ValueError: no class, no common sample, or targets that differ.
+    """
+    if not of:
+        raise ValueError("tally_values needs at least one class to average over")
+    frames = _matched(frames)
+    first, names = frames[0], [*of, *against]
+    units, unit_names = pd.factorize(first["subject"].astype(str), sort=True)
+    seeds, seed_names = pd.factorize(first["seed"], sort=True)
+    cell = units * len(seed_names) + seeds
+    present = first["target"].to_numpy(dtype=object)[:, None] == np.asarray(names, dtype=object)
+    shape = (len(unit_names), len(seed_names), -1)
+
+    def counted(frame: pd.DataFrame) -> NDArray[np.float32]:
+        values = present * frame["value"].to_numpy(dtype=np.float64)[:, None]
+        both = np.concatenate([values, present], axis=1)  # float32 later: a share's last digits, no more
+        return _sum_cells(both, cell, shape[0] * shape[1]).reshape(shape)
+
+    def formula(sums: NDArray) -> NDArray[np.float64]:
+        mean = _share(*np.split(sums, 2, axis=-1))
+        ours = nan_mean(mean[..., : len(of)])
+        return ours - nan_mean(mean[..., len(of) :]) if against else ours
+
+    return Tallies(
+        counts=tuple(counted(frame) for frame in frames),
+        seed_of_group=np.arange(len(seed_names)),
+        seeds=tuple(map(str, seed_names)),
+        units=tuple(map(str, unit_names)),
+        strata=_strata(seeds, units, len(unit_names)),
+        samples=first["sample"].nunique(),
+        formula=formula,
+    )
+
+
 def _sum_cells(values: NDArray, cell: NDArray[np.int64], cells: int) -> NDArray[np.float32]:
     columns = [np.bincount(cell, weights=column, minlength=cells) for column in values.T]
     return np.stack(columns, axis=1).astype(np.float32)
