@@ -1,7 +1,8 @@
-"""Command line: ``fbu run``, ``fbu ledger``, ``fbu data``, ``fbu claims``, ``fbu info``."""
+"""Command line: ``fbu run``, ``fbu predict``, ``fbu ledger``, ``fbu data``, ``fbu claims``, ``fbu info``."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from fbu.config import use_data_root
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fbu.predicting import Prediction
     from fbu.recipes import Recipe
 
 app = typer.Typer(
@@ -128,6 +130,64 @@ def _read(path: Path) -> str:
     return path.read_text()
 
 
+@app.command()
+def predict(
+    image: Annotated[Path, typer.Argument(help="a picture of one face, which should fill it")],
+    run_folder: Annotated[Path | None, typer.Option("--run", help="folder of a finished run")] = None,
+    recipe_key: Annotated[str | None, typer.Option(help="key of a recipe that was run")] = None,
+    table: TableOption = None,
+    label: Annotated[str | None, typer.Option(help="row of the table")] = None,
+    column: Annotated[str | None, typer.Option(help="column of the table; default: the row's first")] = None,
+    profile: ProfileOption = "quick",
+    source: SourceOption = "twin",
+    out: Annotated[Path | None, typer.Option(help="folder for JSON, bars and heat map")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+) -> None:
+    """Read a face with a finished run: expressions or action units, and where the model looked.
+
+    Without --run, --recipe-key and --table: CLEF on RAF-DB of the profile.
+    """
+    from fbu import predicting
+
+    if sum(given is not None for given in (run_folder, recipe_key, table)) > 1:
+        raise typer.BadParameter("give --run, --recipe-key or --table, one of the three")
+    if run_folder is not None:
+        found = predicting.run_in(run_folder)
+    elif recipe_key is not None:
+        found = predicting.run_with_key(recipe_key)
+    else:
+        cell = (table, label, column) if table is not None else predicting.DEFAULT
+        found = predicting.run_of_table(*cell, profile=profile, source=source)
+    answer = predicting.predict(image, found)
+    files = [] if out is None else answer.write(out)
+    if as_json:
+        typer.echo(json.dumps(answer.as_dict(), indent=1))
+        return
+    _show_prediction(answer)
+    for path in files:
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+def _show_prediction(answer: Prediction) -> None:
+    """Probabilities as bars of text, then what they come from."""
+    width = 30
+    bars = RichTable.grid(padding=(0, 1))
+    for row in answer.frame().to_dict("records"):
+        name = row["name"] if answer.kind == "expression" else f"{row['label']} {row['name']}"
+        filled = round(width * row["value"] / 100)
+        style = "bold" if row["label"] == answer.labels[answer.top] else ""
+        bars.add_row(name, "█" * filled + "░" * (width - filled), f"{row['value']:5.1f} %", style=style)
+    console.print(bars)
+    about = answer.sources
+    for line in (
+        f"run {answer.run.folder.name}: {answer.run.recipe.task} on {about['data']}, code: {about['code']}",
+        f"picture: {about['placement']}",
+        answer.why_no_heatmap,
+    ):
+        if line:
+            console.print(line, highlight=False, soft_wrap=True)
+
+
 @ledger_app.command("add")
 def ledger_add(
     run_folder: Annotated[Path | None, typer.Argument(metavar="RUN", help="folder of a finished run")] = None,
@@ -182,11 +242,35 @@ def ledger_verify(
 
 
 @app.command()
-def claims() -> None:
-    """List the claims that the papers' own tables contradict."""
-    from fbu.claims import contradicted
+def claims(
+    profile: ProfileOption = "demo",
+    paper: Annotated[str | None, typer.Option(help="clef, ke_fer, dk_clip or emoco; default: all")] = None,
+    source: SourceOption = "twin",
+    seeds: SeedsOption = None,
+    write: Annotated[bool, typer.Option("--write", help="write the decisions into the ledger")] = False,
+    contradicted: Annotated[
+        bool, typer.Option("--contradicted", help="list the claims that the papers' own tables contradict")
+    ] = False,
+    data_root: DataRootOption = None,
+) -> None:
+    """Decide the papers' claims from the finished runs of a profile; nothing is trained."""
+    from fbu import claims as made
 
-    show(contradicted())
+    use_data_root(data_root)
+    if contradicted:
+        show(made.contradicted(paper))
+        return
+    if paper is not None and not made.claims(paper):
+        raise typer.BadParameter(f"no claims of {paper!r}; papers are clef, ke_fer, dk_clip, emoco")
+    from fbu.claims import deciding, pages, record
+    from fbu.ledger import ledger_file
+
+    tables = deciding.gather(profile, source, seeds, paper)
+    decisions = deciding.decide_all(profile, source, paper=paper, tables=tables)
+    show(pages.reasons(decisions).reset_index(), f"profile {profile}, {source}")
+    if write:
+        rows = record.write(decisions, tables, source)
+        console.print(f"{rows} decisions into {ledger_file('claims')}")
 
 
 @app.command()

@@ -85,7 +85,7 @@ class Run:
 
 def find(recipe: Recipe) -> Run | None:
     """The finished run of a recipe under the present code and data, or None."""
-    folder = _folder(recipe)
+    folder = folder_of(recipe)
     return Run(recipe, folder) if (folder / "done.json").exists() else None
 
 
@@ -106,20 +106,31 @@ def run(
     Raises:
         DataError: the data is missing or malformed.
         FloatingPointError: the loss became infinite or NaN.
+        ValueError: called in one of several processes that were launched together.
     """
     from filelock import FileLock
 
+    _check_alone()
     if recipe.start is not None:
         run(recipe.start, device=device, report=report, checkpoint_every=checkpoint_every)
     done = find(recipe)
     if done is not None:
         return done
-    folder = _folder(recipe)
+    folder = folder_of(recipe)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
         if not (folder / "done.json").exists():
             _execute(recipe, folder, device, report, checkpoint_every)
     return Run(recipe, folder)
+
+
+def _check_alone() -> None:
+    # The first of them would wait for the others to join it, and the others for its lock.
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        raise ValueError(
+            "a recipe is run by one process, and this is one of several (WORLD_SIZE is set): start it without torchrun "
+            "or accelerate launch, several recipes at a time with --workers or the workflow"
+        )
 
 
 def rerun(recipe: Recipe, *, device: str = "auto") -> Run:
@@ -183,13 +194,18 @@ def _make_task(recipe: Recipe, device: str) -> Task:
     return task_type(recipe.task)(recipe, torch.device(device), start)
 
 
-def _folder(recipe: Recipe) -> Path:
+def folder_of(recipe: Recipe) -> Path:
+    """Where the run of a recipe lies, finished or not, under the present code and data.
+
+    Raises:
+        DataError: real data that is missing or malformed.
+    """
     return home() / "runs" / f"{recipe.key()}-{recipe.code()[:8]}-{data_fingerprint(recipe)[:8]}"
 
 
 def discard(recipe: Recipe) -> None:
     """Delete the run of a recipe, finished or not."""
-    shutil.rmtree(_folder(recipe), ignore_errors=True)
+    shutil.rmtree(folder_of(recipe), ignore_errors=True)
 
 
 def plan(recipes: Iterable[Recipe]) -> pd.DataFrame:
@@ -303,7 +319,7 @@ def _run_pool(missing: Sequence[Recipe], workers: int, device: str, progress: Pr
                     progress(recipe, 1, 1)
             if progress is not None:
                 for recipe in running.values():
-                    progress(recipe, *_last_step(_folder(recipe)))
+                    progress(recipe, *_last_step(folder_of(recipe)))
 
 
 def _work(recipe: str, device: str) -> None:

@@ -172,7 +172,7 @@ def test_kills_at_random_moments_change_nothing(tmp_path):
     """Four kills somewhere in the training and one halfway through writing a checkpoint."""
     wanted, moments = recipe(seed=11, images=16 * 60), random.Random(0)
     whole = rerun(wanted, device="cpu")
-    folder = runs._folder(wanted)
+    folder = runs.folder_of(wanted)
     for kill in range(5):
         half_write = kill == 2
         worker = start_worker(tmp_path, wanted, half_write)

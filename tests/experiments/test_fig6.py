@@ -97,7 +97,7 @@ def finish(recipe, shift):
     from fbu.models.heatmap_scores import means
 
     table = pd.DataFrame(rows)
-    folder = runs._folder(recipe)
+    folder = runs.folder_of(recipe)
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps({"test": means(table)}))
     words = [["a", 0.1], ["smile", 1.0]]

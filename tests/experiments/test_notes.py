@@ -13,7 +13,7 @@ from fbu.provenance import provenance
 
 def finish(recipe, **metrics):
     """A finished run on disk with the given test numbers."""
-    folder = runs._folder(recipe)
+    folder = runs.folder_of(recipe)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps({"test": metrics}))
     eye = np.eye(7) * 0.5 + 0.1
@@ -115,7 +115,7 @@ def test_mean_class_accuracy_stands_beside_accuracy(own):
     recipes = [clef.finetuning(PROFILES["quick"], "rafdb", "twin", seed, "CLIP", "I") for seed in (0, 1)]
     table = Table("clef.x", "quick", [Cell("r", "faces", "accuracy", tuple(recipes))])
     for recipe, accuracy in zip(recipes, (0.6, 0.8), strict=True):
-        folder = runs._folder(recipe)
+        folder = runs.folder_of(recipe)
         folder.mkdir(parents=True)
         scores = {"test": {"accuracy": accuracy, "mean_class_accuracy": 0.5}}
         (folder / "metrics.json").write_text(json.dumps(scores))

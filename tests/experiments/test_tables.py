@@ -27,7 +27,7 @@ def small(seed=0, use="I", images=128, lr=1e-3):
 
 def finished(recipe, right):
     """A finished run on disk whose first ``right`` of 200 people are recognised."""
-    folder = runs._folder(recipe)
+    folder = runs.folder_of(recipe)
     folder.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame({"sample": [f"test_{i:04}" for i in range(200)]})
     frame["subject"], frame["target"] = frame["sample"], "anger"
