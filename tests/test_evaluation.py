@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score
 
+from fbu import evaluation
 from fbu.evaluation import (
     PairedDifference,
     accuracy,
@@ -476,3 +477,17 @@ def test_verdict_refuses_terms_that_do_not_fit() -> None:
         verdict([term(0.1), short])
     with pytest.raises(ValueError, match="one sign per term"):
         verdict([term(0.1)], [">", "<"])
+
+
+def test_what_can_be_counted_from_predictions() -> None:
+    faces = pd.DataFrame(
+        {"sample": ["a"], "subject": ["a"], "target": ["anger"], "p_anger": [1.0], "p_fear": [0.0]}
+    )
+    units = pd.DataFrame({"sample": ["a"], "subject": ["a"], "target_AU1": [1], "p_AU1": [0.7]})
+    for metric in ("accuracy", "war", "mean_class_accuracy_per_fold", "recall/fear"):
+        assert evaluation.countable(faces, metric) and not evaluation.countable(units, metric)
+        evaluation.bootstrap(faces, metric)  # what is called countable is counted
+    for metric in ("f1", "f1_per_fold", "f1/AU1"):
+        assert evaluation.countable(units, metric) and not evaluation.countable(faces, metric)
+    for metric in ("rank_correlation", "calibration_error", "f1/AU2", "recall/joy"):
+        assert not evaluation.countable(units, metric) and not evaluation.countable(faces, metric)

@@ -22,15 +22,14 @@ from fbu.workflow import Settings, as_json, summary, workflow
 ROOT = Path(__file__).resolve().parent.parent
 TABLE7 = {"tables": ["clef.table7_ablation"]}
 
-# Snakemake brings a database toolkit and a solver (30 packages, 80 MB), and not every new Python has wheels of all of
-# them: `make test` has to install anywhere, so the extra `test` does without.
+# Both belong to the extra "test"; an environment of one's own may do without.
 needs_snakemake = pytest.mark.skipif(
     importlib.util.find_spec("snakemake") is None,
-    reason='Snakemake is not part of the extra "test": pip install -e ".[cluster]"',
+    reason='Snakemake is not installed: pip install -e ".[cluster]"',
 )
 needs_slurm = pytest.mark.skipif(
     importlib.util.find_spec("snakemake_executor_plugin_slurm") is None,
-    reason='the SLURM plugin is not part of the extra "test": pip install -e ".[cluster]"',
+    reason='the SLURM plugin is not installed: pip install -e ".[cluster]"',
 )
 
 

@@ -21,6 +21,7 @@ from fbu.evaluation.metrics import (
     war,
 )
 from fbu.evaluation.predictions import classes_of, kind_of, predicted, score
+from fbu.evaluation.tallies import countable
 from fbu.evaluation.verdicts import Verdict, verdict
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "class_recall",
     "classes_of",
     "confusion",
+    "countable",
     "kind_of",
     "mean_class_accuracy",
     "mean_f1",

@@ -21,6 +21,17 @@ _METRICS = {"expression": (("accuracy", "mean_class_accuracy"), "recall"), "au":
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
+def countable(predictions: pd.DataFrame, metric: str) -> bool:
+    """Whether a number can be counted again from predictions; others, such as a rank correlation, cannot."""
+    kind = kind_of(predictions)
+    whole, parts = _METRICS[kind]
+    name = metric.removesuffix(_FOLD)
+    main, _, part = name.partition("/")
+    if part:
+        return main == parts and part in classes_of(predictions)
+    return _ALIASES.get(main.lower(), main) in whole
+
+
 @dataclass(frozen=True)
 class Tallies:
     """Counts of several methods on the same samples.

@@ -198,7 +198,9 @@ class Table:
             f"this run ({source or 'none'})": [
                 with_spread(r["value"], r["spread"], r["n"]) if r["n"] else r["note"] for r in rows
             ],
-            "95 % interval": [f"{r['low']:.1f} to {r['high']:.1f}" if r["n"] else "" for r in rows],
+            "95 % interval": [
+                f"{r['low']:.1f} to {r['high']:.1f}" if r["n"] and r["low"] == r["low"] else "" for r in rows
+            ],
             "direction": [r["verdict"] for r in rows],
             "cost": [f"{r['seconds']:.0f} s, {r['memory_mb']:.0f} MB" if r["n"] else "" for r in rows],
         }
@@ -221,9 +223,15 @@ def _stacked(results: Sequence[Run]) -> pd.DataFrame:
 
 
 def interval(results: tuple[Run, ...], metric: str) -> tuple[float, float]:
-    """95 % bootstrap interval over subjects of the mean over seeds, in points; NaN where no predictions are kept."""
+    """95 % bootstrap interval over subjects of the mean over seeds, in points.
+
+    NaN where no predictions are kept, or where the number cannot be counted from them.
+    """
+    unknown = float("nan"), float("nan")
     if not (results[0].folder / "predictions.csv").exists():
-        return float("nan"), float("nan")
+        return unknown
+    if not evaluation.countable(results[0].predictions, metric):
+        return unknown
     key = (_folders(results), metric)
     if key not in _INTERVALS:
         found = evaluation.bootstrap(_stacked(results), metric)
