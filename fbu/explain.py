@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from open_clip.model import CLIP
 
 
-def relevance(model: CLIP, images: Tensor, texts: Tensor, start_layer: int = 0) -> tuple[Tensor, Tensor]:
+def relevance(
+    model: CLIP, images: Tensor, texts: Tensor, start_layer: int = 0, *, chunk: int | None = None
+) -> tuple[Tensor, Tensor]:
     r"""Relevance of every patch and every token for the similarity of picture-text pairs.
 
     Chefer et al. 2021, Eq. 5 and 6 for self-attention: with :math:`A_l` the attention of layer :math:`l` and
@@ -38,13 +40,16 @@ def relevance(model: CLIP, images: Tensor, texts: Tensor, start_layer: int = 0) 
             one forward pass of the image tower for any number of texts.
         texts: token ids, int64 ``[n, L]``; pair i is ``(images[i], texts[i])``.
         start_layer: first layer that counts, from 0; negative ones count from the end (-1: the last layer alone).
+        chunk: pairs at a time, which bounds the memory; the maps do not depend on it. Default: on a processor as many
+            as two of ViT-B/16 at 224 pixels, all on an accelerator.
 
     Returns:
         Image maps float32 ``[n, h, w]`` on the grid of patches, and text rows float32 ``[n, L]``, zero after the end
         of the text.
 
     Raises:
-        ValueError: other shapes, a layer that is not there, or a model without class token and end-of-text pooling.
+        ValueError: other shapes, a layer that is not there, no pairs at a time, or a model without class token and
+            end-of-text pooling.
 
     Example:
         >>> from fbu.models import load_dual_encoder
@@ -55,6 +60,31 @@ def relevance(model: CLIP, images: Tensor, texts: Tensor, start_layer: int = 0) 
         (torch.Size([1, 4, 4]), torch.Size([1, 48]), False)
     """
     grid = _check(model, images, texts)
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk is {chunk}: one pair at a time is the least")
+    size = chunk or (_pairs_at_a_time(model) if texts.device.type == "cpu" else len(texts))
+    if len(images) > 1 and size < len(texts):
+        parts = zip(images.split(size), texts.split(size), strict=True)
+        found = [_relevance(model, x, t, start_layer, grid) for x, t in parts]
+        maps, rows = zip(*found, strict=True)
+        return torch.cat(maps), torch.cat(rows)
+    return _relevance(model, images, texts, start_layer, grid)
+
+
+# Activations of two pairs of ViT-B/16 at 224 pixels. A processor gains nothing from larger batches.
+_ACTIVATIONS = 2 * 197 * 768 * 12
+
+
+def _pairs_at_a_time(model: CLIP) -> int:
+    height, width = model.visual.grid_size
+    tower = model.visual.transformer
+    return max(1, _ACTIVATIONS // ((height * width + 1) * tower.width * len(tower.resblocks)))
+
+
+def _relevance(
+    model: CLIP, images: Tensor, texts: Tensor, start_layer: int, grid: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Maps and rows of pairs that are small enough together."""
     towers = [_blocks(model.visual.transformer), _blocks(model.transformer)]
     first = [_layer(start_layer, len(tower)) for tower in towers]
     several = len(images) == 1 and len(texts) > 1

@@ -65,6 +65,24 @@ def test_a_pair_does_not_depend_on_its_batch(model):
         torch.testing.assert_close(row[0], rows[i], rtol=1e-4, atol=1e-9)
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 3, 8])
+def test_pairs_at_a_time_change_nothing(model, chunk):
+    images, texts = pictures(5), tokens(5, 12, 30, 7, 9)
+    whole = relevance(model, images, texts, chunk=5)
+    parts = relevance(model, images, texts, chunk=chunk)
+    for a, b in zip(whole, parts, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-9)
+
+
+def test_a_large_encoder_takes_two_pairs_at_a_time(model):
+    from fbu.explain import _pairs_at_a_time
+
+    assert _pairs_at_a_time(load_dual_encoder("ViT-B-16")) == 2
+    assert _pairs_at_a_time(model) > 100
+    with pytest.raises(ValueError, match="chunk is 0"):
+        relevance(model, pictures(2), tokens(5, 6), chunk=0)
+
+
 def test_nothing_behind_the_end_and_the_end_itself_counts(model):
     _, rows = relevance(model, pictures(2), tokens(6, 15))
     assert not rows[0, 7:].any() and not rows[1, 16:].any()
