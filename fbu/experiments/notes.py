@@ -41,7 +41,7 @@ def sources(table: Table) -> pd.DataFrame:
                 "machine": about["machine"],
             }
         )
-    return pd.DataFrame(rows).set_index("column").T.rename_axis(columns="")
+    return pd.DataFrame(rows, dtype=object).set_index("column").fillna("").T.rename_axis(columns="")
 
 
 def _tested(run: object) -> str:

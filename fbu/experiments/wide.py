@@ -31,8 +31,22 @@ def wide(table: Table, last: str = "Avg") -> pd.DataFrame:
     frame.index = pd.MultiIndex.from_tuples(frame.index, names=["method", ""])
     frame = frame.dropna(how="all")
     if last in frame:
-        frame["recomputed"] = frame.drop(columns=last).mean(axis=1, skipna=False)
-    return frame.round(2)
+        frame["recomputed"] = frame.drop(columns=last).mean(axis=1, skipna=False).round(2)
+    return frame.round(dict.fromkeys(table.columns(), _digits(table)))
+
+
+def _digits(table: Table) -> int:
+    """Decimals that the paper prints, 1 or 2."""
+    printed = np.array([10 * cell.reported for cell in table.cells if cell.reported is not None])
+    printed = printed[~np.isnan(printed)]
+    return 1 if np.allclose(printed, printed.round(), atol=1e-6) else 2
+
+
+def run_here(table: Table, column: str) -> Table:
+    """One column of a table without the rows that are only quoted."""
+    part = table.part(column)
+    part.cells = [cell for cell in part.cells if cell.recipes]
+    return part
 
 
 def _numbers(table: Table, cell: Cell) -> dict[str, float]:
