@@ -61,7 +61,7 @@ def test_zero_shot_among_four_expressions():
     )
     assert done.metrics["test"]["chance"] == 0.25
     assert set(done.predictions["target"]) == {"sadness", "surprise", "disgust", "anger"}
-    assert np.allclose(done.predictions.filter(like="p_").sum(1), 1, atol=1e-4)
+    assert np.allclose(done.predictions.filter(like="p_").sum(axis=1), 1, atol=1e-4)
 
 
 def test_probe_of_expressions_with_a_picture():
