@@ -77,12 +77,16 @@ def add(table: Table) -> int:
     replaced = pd.MultiIndex.from_frame(old[key]).isin(pd.MultiIndex.from_frame(new[key]))
     merged = pd.concat([old[~replaced], new], ignore_index=True) if len(old) else new
     merged = merged.sort_values(["table", "column", "source"], kind="stable")
-    path = ledger_file(table.profile)
+    save(merged, ledger_file(table.profile))
+    return len(rows)
+
+
+def save(rows: pd.DataFrame, path: Path) -> None:
+    """Write a file of the ledger under a temporary name, then put it in place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    merged.to_csv(temporary, index=False, lineterminator="\n")
+    rows.to_csv(temporary, index=False, lineterminator="\n")
     os.replace(temporary, path)
-    return len(rows)
 
 
 def add_run(folder: Path) -> int:

@@ -19,6 +19,7 @@ from fbu.evaluation.bootstrap import paired_bootstrap, paired_difference
 from fbu.evaluation.few import paired_t, sign_test
 from fbu.evaluation.pairs import agreement_gain
 from fbu.evaluation.tallies import tally_values
+from fbu.experiments.clef.heatmap_notes import answered, means_apart
 from fbu.experiments.clef.stages import FULL
 from fbu.experiments.common import Cell, Table
 from fbu.models.clef import expression_key
@@ -57,10 +58,7 @@ def relevancy(claim: Claim, table: Table, cells: list[Cell]) -> Finding:
     """clef-19: whether heatmaps of names and descriptions find what changed, agree, and light up the right words."""
     by_data: dict[str, list[pd.DataFrame]] = {}
     for run in (r for c in cells for r in table.results(c)):
-        items = pd.DataFrame(run.extra["items"]).assign(seed=run.recipe.seed)
-        # A picture is asked about each label that it shows.
-        items["target"], items["sample"] = items["label"], items["sample"] + "/" + items["label"]
-        by_data.setdefault(run.recipe.data.name, []).append(items)
+        by_data.setdefault(run.recipe.data.name, []).append(answered(run))
     parts: list[Part] = []
     people = 0
     for name, frames in by_data.items():
@@ -85,12 +83,9 @@ _ASKED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 def _held_against(items: pd.DataFrame, what: str, ours: Sequence[str], base: Sequence[str]) -> Part:
     """A difference of two columns' means over pictures, then labels; people are resampled."""
-    columns = [*ours, *base]
-    known = items.dropna(subset=columns) if set(columns) <= set(items) else items.iloc[:0]
-    if known.empty:
+    measured = means_apart(items, ours, base)
+    if measured is None:
         return Part(what, ">", "not testable here", why="nobody knows the true region of a photograph")
-    a, b = (known.assign(value=known[list(names)].mean(axis=1)) for names in (ours, base))
-    measured = paired_difference(tally_values([a, b], sorted(known["target"].unique())))
     return Part(what, ">", "decided", measured)
 
 

@@ -23,14 +23,13 @@ import pandas as pd
 from fbu import reported
 from fbu.claims.decision import COMPARABLE, Decision, Part, decision, undecided
 from fbu.claims.grammar import Side, Sign, Term
-from fbu.claims.matching import Cells, Match, recipes_of
+from fbu.claims.matching import Cells, Match, recipes_of, sources_of
 from fbu.claims.reading import Claim, claims
 from fbu.claims.statements import RULES, apply
 from fbu.errors import DataError
 from fbu.evaluation.bootstrap import PairedDifference, paired_bootstrap
 from fbu.evaluation.few import paired_t
 from fbu.experiments.common import Table
-from fbu.provenance import sources
 from fbu.recipes import Recipe
 from fbu.runs import Run
 
@@ -168,11 +167,6 @@ def code_of(recipes: Iterable[Recipe]) -> str:
     """One fingerprint of settings and code of many recipes, 16 hexadecimal digits; "" for none."""
     lines = sorted(f"{recipe.key()} {recipe.code()}" for recipe in recipes)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] if lines else ""
-
-
-def sources_of(runs: Iterable[Run]) -> str:
-    """Sources of runs, e.g. "twin" or "twin; twin -> real"."""
-    return "; ".join(dict.fromkeys(sources(run.recipe) for run in runs))
 
 
 def _in_table(term: Term) -> bool:

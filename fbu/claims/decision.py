@@ -11,7 +11,7 @@ import numpy as np
 
 from fbu.claims.grammar import Mode, Sign
 from fbu.evaluation.bootstrap import PairedDifference
-from fbu.evaluation.verdicts import verdict
+from fbu.evaluation.verdicts import enough, holds, verdict
 
 Label = Literal["supported", "not supported", "inconclusive", "not testable here", "not run"]
 LABELS: tuple[Label, ...] = ("supported", "not supported", "inconclusive", "not testable here", "not run")
@@ -50,8 +50,7 @@ class Part:
         """Whether the term is decided and its difference has the claimed sign."""
         if self.state != "decided" or self.measured is None:
             return False
-        difference = self.measured.difference
-        return {">": difference > 0, "<": difference < 0, "~": abs(difference) <= COMPARABLE}[self.sign]
+        return bool(holds(np.asarray(self.measured.difference), self.sign, COMPARABLE))
 
     @property
     def wrong(self) -> bool:
@@ -149,28 +148,21 @@ def judged(parts: Sequence[Part], mode: Mode = "ALL", profile: str = "quick") ->
         if len(decided) == len(parts):
             return found.label, probability, _all_decided(found.label, parts, mode)
     wrong = sum(p.wrong for p in parts)
-    if not _enough(len(parts) - wrong, len(parts), mode):
+    if not enough(len(parts) - wrong, len(parts), mode):
         label = "not supported"
     elif mode != "ALL" and decided and _sure(decided, len(parts), mode):
         label = "supported"
     return label, probability, _partly_decided(label, own, parts, profile)
 
 
-def _enough(right: int, terms: int, mode: Mode) -> bool:
-    return {"ALL": right == terms, "MOST": 2 * right > terms, "SOME": right > 0}[mode]
-
-
 def _sure(decided: Sequence[Part], terms: int, mode: Mode) -> bool:
     """Whether enough of all terms hold by those that are decided alone."""
     measured = [p.measured for p in decided if p.measured is not None]
-    if any(math.isnan(m.low) for m in measured) or not _enough(sum(p.right for p in decided), terms, mode):
+    if any(math.isnan(m.low) for m in measured) or not enough(sum(p.right for p in decided), terms, mode):
         return False
-    held = [
-        {">": m.draws > 0, "<": m.draws < 0, "~": np.abs(m.draws) <= COMPARABLE}[p.sign]
-        for p, m in zip(decided, measured, strict=True)
-    ]
+    held = [holds(m.draws, p.sign, COMPARABLE) for p, m in zip(decided, measured, strict=True)]
     counts = np.sum(held, axis=0)
-    return float(np.mean([_enough(int(c), terms, mode) for c in counts])) >= CONFIDENCE
+    return float(np.mean([enough(int(c), terms, mode) for c in counts])) >= CONFIDENCE
 
 
 def _all_decided(label: str, parts: Sequence[Part], mode: Mode) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from fbu.claims.grammar import Side
 from fbu.experiments.common import Cell, Table
+from fbu.provenance import sources
 from fbu.recipes import Recipe
 from fbu.reported import Printed
 from fbu.runs import Run
@@ -107,7 +108,7 @@ class Cells:
         table, cell = self._found.get(key, (None, None))
         metric = printed.metric if cell is None else cell.metric
         if key != printed and cell is not None:
-            metric = part_metric(cell.metric, printed.class_or_au)
+            metric = part_metric(printed.class_or_au)
         return Match(
             printed,
             metric,
@@ -119,11 +120,11 @@ class Cells:
         )
 
 
-def part_metric(metric: str, name: str) -> str:
+def part_metric(name: str) -> str:
     """The score of one action unit or class beside the score over all.
 
     Example:
-        >>> part_metric("f1", "AU4"), part_metric("accuracy", "Anger")
+        >>> part_metric("AU4"), part_metric("Anger")
         ('f1/AU4', 'recall/anger')
     """
     return f"f1/{name}" if name.startswith("AU") else f"recall/{name.lower()}"
@@ -139,3 +140,8 @@ def _printing(tables: Iterable[Table]) -> Iterable[tuple[Table, Cell, Printed]]:
 def recipes_of(matches: Iterable[Match]) -> list[Recipe]:
     """Recipes behind the cells of matches, finished or not."""
     return [recipe for match in matches if match.cell is not None for recipe in match.cell.recipes]
+
+
+def sources_of(runs: Iterable[Run]) -> str:
+    """Sources of runs, e.g. "twin" or "twin; twin -> real"."""
+    return "; ".join(dict.fromkeys(sources(run.recipe) for run in runs))

@@ -6,7 +6,6 @@ recipes that it reads, or their code, are others than when it was written.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import pandas as pd
@@ -16,7 +15,7 @@ from fbu.claims.decision import Decision
 from fbu.claims.reading import claim, claims
 from fbu.errors import DataError
 from fbu.experiments.common import Table
-from fbu.ledger import ledger_file
+from fbu.ledger import ledger_file, save
 from fbu.provenance import commit, machine, now
 
 COLUMNS = (
@@ -77,11 +76,7 @@ def write(decisions: Sequence[Decision], tables: Sequence[Table], source: Source
     merged = merged.sort_values(
         ["profile", "source", "claim"], key=lambda c: c.map(order) if c.name == "claim" else c, kind="stable"
     )
-    path = ledger_file("claims")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    merged.to_csv(temporary, index=False, lineterminator="\n")
-    os.replace(temporary, path)
+    save(merged, ledger_file("claims"))
     return len(rows)
 
 

@@ -16,10 +16,6 @@ from fbu.runs import Run
 def silhouettes(features: ArrayLike, classes: ArrayLike) -> NDArray[np.float64]:
     """Silhouette of every sample under cosine distance, ``[N]``: -1 (amid another class) to 1 (apart).
 
-    (b - a) / max(a, b), with a the mean distance to the sample's own class and b that to the nearest other class. The
-    mean distance to a class follows from the class's mean unit vector, so no distance matrix is needed. A sample that
-    is alone in its class gets 0, as is usual.
-
     Args:
         features: ``[N, d]``, any scale.
         classes: ``[N]``.
@@ -27,20 +23,12 @@ def silhouettes(features: ArrayLike, classes: ArrayLike) -> NDArray[np.float64]:
     Raises:
         ValueError: fewer than two classes.
     """
-    z = np.asarray(features, dtype=np.float64)
-    z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
-    names, index = np.unique(np.asarray(classes), return_inverse=True)
+    from sklearn.metrics import silhouette_samples
+
+    names = np.unique(np.asarray(classes))
     if len(names) < 2:
         raise ValueError(f"silhouettes need at least two classes, got {names.tolist()}")
-    member = np.eye(len(names))[index]  # (N, C)
-    sizes = member.sum(axis=0)
-    similarity = z @ (member.T @ z).T  # (N, C), summed over each class
-    own = (similarity[np.arange(len(z)), index] - (z * z).sum(axis=1)) / np.maximum(sizes[index] - 1, 1)
-    other = np.where(member > 0, -np.inf, similarity / sizes).max(axis=1)
-    a, b = 1 - own, 1 - other
-    widest = np.maximum(a, b)
-    value = np.where(widest > 0, (b - a) / np.where(widest > 0, widest, 1), 0.0)
-    return np.where(sizes[index] > 1, value, 0.0)
+    return silhouette_samples(np.asarray(features, dtype=np.float64), classes, metric="cosine")
 
 
 def silhouette_frame(runs: Sequence[Run]) -> pd.DataFrame:

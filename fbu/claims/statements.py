@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from fbu.claims import clef
 from fbu.claims.decision import Decision, decision, listed, undecided, with_label
+from fbu.claims.matching import sources_of
 from fbu.claims.reading import Claim
 from fbu.claims.rules import Rule
 from fbu.errors import DataError
 from fbu.experiments.common import Table
-from fbu.provenance import sources
 
 RULES: dict[str, Rule] = {**clef.RULES}
 
@@ -50,7 +50,7 @@ def apply(claim: Claim, tables: Sequence[Table], *, profile: str, source: str) -
         profile,
         found.parts,
         statistic=rule.statistic,
-        source="; ".join(dict.fromkeys(sources(run.recipe) for run in runs)) or source,
+        source=sources_of(runs) or source,
         subjects=found.subjects,
         note=found.note,
     )

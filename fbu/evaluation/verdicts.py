@@ -57,19 +57,20 @@ def verdict(
     if len({len(term.draws) for term in terms}) > 1:
         raise ValueError("terms must have the same number of draws to be judged jointly")
     pairs = list(zip(terms, signs, strict=True))
-    right = [bool(_holds(np.asarray([term.difference]), sign, margin)[0]) for term, sign in pairs]
-    drawn = np.stack([_holds(term.draws, sign, margin) for term, sign in pairs])  # (terms, n)
-    joint = float(np.mean([_enough(int(count), len(terms), mode) for count in drawn.sum(axis=0)]))
+    right = [bool(holds(np.asarray([term.difference]), sign, margin)[0]) for term, sign in pairs]
+    drawn = np.stack([holds(term.draws, sign, margin) for term, sign in pairs])  # (terms, n)
+    joint = float(np.mean([enough(int(count), len(terms), mode) for count in drawn.sum(axis=0)]))
     wrong = sum(_wholly_wrong(term, sign, margin) for term, sign in pairs)
     label: Label = "inconclusive"
-    if not _enough(len(terms) - wrong, len(terms), mode):
+    if not enough(len(terms) - wrong, len(terms), mode):
         label = "not supported"
-    elif _enough(sum(right), len(terms), mode) and joint >= confidence and _measured(terms):
+    elif enough(sum(right), len(terms), mode) and joint >= confidence and _measured(terms):
         label = "supported"
     return Verdict(label, joint, sum(right), len(terms))
 
 
-def _enough(right: int, terms: int, mode: Mode) -> bool:
+def enough(right: int, terms: int, mode: Mode) -> bool:
+    """Whether so many right terms are what a mode claims."""
     return {"ALL": right == terms, "MOST": 2 * right > terms, "SOME": right > 0}[mode]
 
 
@@ -78,7 +79,8 @@ def _measured(terms: Sequence[PairedDifference]) -> bool:
     return not any(math.isnan(term.low) for term in terms)
 
 
-def _holds(values: NDArray[np.float64], sign: Sign, margin: float) -> NDArray[np.bool_]:
+def holds(values: NDArray[np.float64], sign: Sign, margin: float) -> NDArray[np.bool_]:
+    """Whether each difference has the claimed sign; ``~`` holds up to the margin."""
     if sign == ">":
         return values > 0
     return values < 0 if sign == "<" else np.abs(values) <= margin

@@ -1,11 +1,10 @@
 """The statistics behind CLEF's claims about figures, against slow or independent computations."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import silhouette_samples
+from stored import store
 
 from fbu import runs
 from fbu.claims import claim, clef, deciding
@@ -16,7 +15,6 @@ from fbu.evaluation.pairs import agreement_gain
 from fbu.evaluation.tallies import tally_values
 from fbu.experiments.clef.stages import FULL
 from fbu.experiments.common import Cell, Table
-from fbu.provenance import provenance
 from fbu.recipes import Recipe
 
 # ---- statistics
@@ -98,6 +96,8 @@ def test_silhouettes_equal_scikit_learn_s():
     z, classes = rng.normal(size=(40, 5)), rng.integers(3, size=40)
     classes[0] = 7  # alone in its class
     assert silhouettes(z, classes) == pytest.approx(silhouette_samples(z, classes, metric="cosine"))
+    circle = np.array([[1.0, 0], [2, 0], [0, 1], [0, 3]])  # by hand: 0 to one's own class, 1 to the other
+    assert silhouettes(circle, list("aabb")) == pytest.approx([1, 1, 1, 1])
     with pytest.raises(ValueError, match="two classes"):
         silhouettes(z, np.zeros(40))
 
@@ -106,12 +106,7 @@ def test_silhouettes_equal_scikit_learn_s():
 
 
 def finish(recipe, *, extra=None, **metrics):
-    folder = runs.folder_of(recipe)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").write_text(json.dumps({"test": metrics}))
-    (folder / "extra.json").write_text(json.dumps(extra or {}))
-    (folder / "provenance.json").write_text(json.dumps(provenance(recipe)))
-    (folder / "done.json").write_text("{}")
+    store(recipe, metrics, extra=extra)
 
 
 def small(seed=0, lr=1e-3, use="IND"):

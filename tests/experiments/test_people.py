@@ -1,16 +1,14 @@
 """What tables say of single people: calibration, and the spread of the score."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
+from stored import store
 
-from fbu import figures, runs
+from fbu import figures
 from fbu.evaluation.predictions import score
 from fbu.experiments import people
 from fbu.experiments.common import Cell, Table
-from fbu.provenance import provenance
 from fbu.recipes import Recipe
 
 
@@ -20,12 +18,7 @@ def recipe(seed=0, lr=1e-3):
 
 
 def finish(made, frame):
-    folder = runs.folder_of(made)
-    folder.mkdir(parents=True, exist_ok=True)
-    frame.assign(seed=made.seed, fold="").to_csv(folder / "predictions.csv", index=False)
-    (folder / "metrics.json").write_text(json.dumps({"test": score(frame)}))
-    (folder / "provenance.json").write_text(json.dumps(provenance(made)))
-    (folder / "done.json").write_text("{}")
+    store(made, score(frame), predictions=frame)
 
 
 def expressions(right, pictures=10):

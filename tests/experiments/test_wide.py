@@ -1,14 +1,11 @@
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
+from stored import store
 
-from fbu import runs
 from fbu.experiments import clef, notes, wide
 from fbu.experiments.clef import views
 from fbu.experiments.common import Cell, Table
-from fbu.provenance import provenance
 from fbu.recipes import Recipe
 
 
@@ -24,23 +21,12 @@ def recipe(seed=0):
     )
 
 
-def finished(made, metrics, extra):
-    folder = runs.folder_of(made)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").write_text(json.dumps({"test": metrics}))
-    (folder / "extra.json").write_text(json.dumps(extra))
-    cost = {"seconds": 3.0, "images": 64, "images_per_second": 21.3, "peak_memory_mb": 500}
-    (folder / "provenance.json").write_text(json.dumps({**provenance(made), **cost}))
-    (folder / "recipe.json").write_text(made.model_dump_json())
-    (folder / "done.json").write_text("{}")
-
-
 @pytest.fixture(scope="module")
 def table():
     extra = {"x": [0.0, 1.0], "y": [1.0, 0.0], "expression": ["fear", "anger"]}
     for seed, value in ((0, 0.5), (1, 0.7)):
         numbers = {"f1/AU1": value, "f1/AU2": 0.2, "f1": (value + 0.2) / 2, "guess": 0.125}
-        finished(recipe(seed), {**numbers, "purity/fear": value, "purity/anger": 0.1}, extra)
+        store(recipe(seed), {**numbers, "purity/fear": value, "purity/anger": 0.1}, extra=extra)
     both = (recipe(0), recipe(1))
     cells = [
         Cell("other", "AU1", "f1/AU1", (), 39.0, why_empty="quoted"),

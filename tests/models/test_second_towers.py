@@ -19,14 +19,6 @@ from fbu.recipes import DataSpec, OptimSpec, Recipe
 from fbu.training import draw
 
 
-@pytest.fixture
-def few(monkeypatch, tmp_path):
-    monkeypatch.setitem(pictures.COUNTS, "quick", 240)
-    monkeypatch.setattr(pictures, "HELD_OUT", 0.3)
-    monkeypatch.setenv("FBU_HOME", str(tmp_path))
-    return tmp_path
-
-
 def test_left_out_words_never_occur_and_pictures_stay(few):
     common = {"style": "detailed", "size": "quick", "image_size": 32}
     base = pictures.captioned(faces=1.0, **common)
@@ -47,7 +39,7 @@ def test_only_the_named_ones_are_left_out(few):
 def test_the_silent_tower_trains_on_the_short_captions(few):
     recipe = tower("FaRL", profile_named("quick"), omit=EXPRESSIONS)
     task = UnnamedTask(recipe, torch.device("cpu"), None)
-    assert task.tokens.shape[0] == len(task) == round(240 * 0.7)
+    assert task.tokens.shape[0] == len(task) == round(200 * 0.7)
     loss = task.loss(torch.arange(8), draw(0, 0))["loss"]
     loss.backward()
     assert torch.isfinite(loss) and task.model.token_embedding.weight.grad.abs().sum() > 0

@@ -13,14 +13,6 @@ from fbu.recipes import Recipe
 from fbu.training import draw
 
 
-@pytest.fixture
-def few(monkeypatch, tmp_path):
-    monkeypatch.setitem(pictures.COUNTS, "quick", 200)
-    monkeypatch.setattr(pictures, "HELD_OUT", 0.3)
-    monkeypatch.setenv("FBU_HOME", str(tmp_path))
-    return tmp_path
-
-
 def recipe(**options):
     return Recipe.model_validate(
         {"task": "towers.contrast", "data": {"name": "tower"}, "options": options, "optim": {"images": 64}}

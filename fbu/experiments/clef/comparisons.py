@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fbu import reported
-from fbu.experiments.clef.stages import FULL, Source, finetuning
+from fbu.experiments.clef.stages import LETTERS, Source, finetuning
 from fbu.experiments.common import Cell, Table
 from fbu.experiments.profiles import Profile, profile_named
 from fbu.recipes import Recipe
@@ -31,7 +31,7 @@ class Row:
     seeds: int | None = None  # at most so many; None: as many as the profile has
 
 
-OURS = Row("CLEF", "CLEF", "CLEF", FULL.split(" ")[1])
+OURS = Row("CLEF", "CLEF", "CLEF", LETTERS)
 FARL = Row("FaRL I", "", "FaRL", "I")
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from fbu.data.specs import load_spec
-from fbu.experiments.clef.stages import FULL, Source, finetuning, pretraining, split_of
+from fbu.experiments.clef.stages import FULL, Source, finetuning, pretraining, split_of, untrained
 from fbu.experiments.common import Cell, Table
 from fbu.experiments.profiles import Profile, profile_named, source_of, tower
 from fbu.models.clef import expression_key
-from fbu.recipes import DataSpec, OptimSpec, Recipe
+from fbu.recipes import DataSpec, Recipe
 
 
 def fig1_pairing(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
@@ -164,13 +164,4 @@ def identity_leak(profile: str = "quick", source: Source = "twin", seeds: int | 
 
 def probing(p: Profile, spec: DataSpec, start: Recipe | None, seed: int, embed: int = 0) -> Recipe:
     """Features of a model on a test split, looked at without training."""
-    return Recipe(
-        task="frozen.probe",
-        data=spec,
-        encoder=p.encoder_for("FaRL"),
-        start=start,
-        options={"embed": embed},
-        optim=OptimSpec(images=0),
-        seed=seed,
-        threads=p.threads,
-    )
+    return untrained("frozen.probe", p, spec, start, seed, embed=embed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pandas as pd
 
 from fbu import figures
 from fbu.data.specs import load_spec
+from fbu.evaluation.bootstrap import PairedDifference, paired_difference
+from fbu.evaluation.tallies import tally_values
 from fbu.experiments import notes
 from fbu.experiments.clef.heatmaps import MEASURES, NO_MASK
 from fbu.experiments.common import Table, with_spread
@@ -18,7 +21,6 @@ from fbu.models.heatmaps import ROLES, true_change
 from fbu.runs import Run
 
 NO_FACES = "pictures under licence are not drawn into pages: set show_faces=True on your own machine"
-_DRAWS = 1000
 
 
 def datasets(table: Table) -> list[str]:
@@ -58,46 +60,55 @@ def _ours(row: pd.Series) -> str:
 def above_chance(table: Table, dataset: str) -> pd.DataFrame:
     """How far maps of the full model lie above chance, and names above names of what is absent, with 95 % intervals.
 
-    Bootstrap over the test people, in points; several seeds count alike. Empty without masks.
+    Means over labels; bootstrap over seeds and test people, in points. Empty without masks.
     """
-    runs = after(table, dataset)
+    runs = [r for r in after(table, dataset) if _has_masks(r)]
+    if not runs:
+        return pd.DataFrame(columns=list(MEASURES.values()))
+    asked = pd.concat([answered(r) for r in runs], ignore_index=True)
     pairs = [(kind, "chance") for kind in ("name", "description", "rollout")] + [("name", "absent")]
     rows: dict[str, dict[str, str]] = {}
     for kind, base in pairs:
-        row: dict[str, str] = {}
-        for measure, words in MEASURES.items():
-            draws = [
-                _draws(items(r), f"{measure}/{kind}", f"{measure}/{base}") for r in runs if _has_masks(r)
-            ]
-            if draws:
-                mean, low, high = (np.mean([d[i] for d in draws]) for i in range(3))
-                row[words] = f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
-        rows[f"{kind} minus {base}"] = row
-    return pd.DataFrame.from_dict(rows, orient="index", columns=list(MEASURES.values())).dropna()
+        found = {
+            words: means_apart(asked, [f"{measure}/{kind}"], [f"{measure}/{base}"])
+            for measure, words in MEASURES.items()
+        }
+        rows[f"{kind} minus {base}"] = {
+            words: f"{100 * d.difference:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})"
+            for words, d in found.items()
+            if d is not None
+        }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(MEASURES.values()))
+
+
+def answered(run: Run) -> pd.DataFrame:
+    """The questions of a scoring, one per picture and label, with the columns that ``tally_values`` counts by."""
+    frame = items(run).assign(seed=run.recipe.seed)
+    frame["target"], frame["sample"] = frame["label"], frame["sample"] + "/" + frame["label"]
+    return frame
+
+
+def means_apart(asked: pd.DataFrame, ours: Sequence[str], base: Sequence[str]) -> PairedDifference | None:
+    """Mean of some numbers minus the mean of others, over the pictures of a label and then labels.
+
+    Args:
+        asked: as from :func:`answered`, of one run or several.
+        ours: columns whose mean counts.
+        base: columns that it is held against.
+
+    Returns:
+        The difference with its interval over seeds and people, as fractions; None where a column is not there.
+    """
+    columns = [*ours, *base]
+    known = asked.dropna(subset=columns) if set(columns) <= set(asked) else asked.iloc[:0]
+    if known.empty:
+        return None
+    a, b = (known.assign(value=known[list(names)].mean(axis=1)) for names in (ours, base))
+    return paired_difference(tally_values([a, b], sorted(known["target"].unique())))
 
 
 def _has_masks(run: Run) -> bool:
     return "pointing/name" in run.metrics["test"]
-
-
-def _draws(frame: pd.DataFrame, kind: str, base: str) -> tuple[float, float, float]:
-    """Difference of two means over labels in points, and its 95 % interval over people."""
-    frame = frame.dropna(subset=[kind, base])
-    difference = 100 * (frame[kind] - frame[base]).to_numpy()
-    people = pd.factorize(frame["subject"])[0]
-    label = pd.factorize(frame["label"])[0]
-    rng = np.random.default_rng(0)
-    times = rng.multinomial(people.max() + 1, np.full(people.max() + 1, 1 / (people.max() + 1)), size=_DRAWS)
-    weight = times[:, people]  # [draws, pictures]
-    with np.errstate(invalid="ignore"):  # a draw may leave a label without pictures: it does not count there
-        by_label = [
-            (weight[:, label == i] @ difference[label == i]) / weight[:, label == i].sum(1)
-            for i in range(label.max() + 1)
-        ]
-    means = np.nanmean(by_label, axis=0)
-    mean = np.mean([difference[label == i].mean() for i in range(label.max() + 1)])
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(mean), float(low), float(high)
 
 
 def after(table: Table, dataset: str) -> list[Run]:

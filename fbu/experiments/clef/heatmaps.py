@@ -6,13 +6,21 @@ from collections.abc import Iterator
 
 from fbu import data
 from fbu.data.manifest import Manifest
-from fbu.experiments.clef.stages import PROTOCOLS, Source, finetuning, pretraining, split_of
+from fbu.experiments.clef.stages import (
+    LETTERS,
+    PROTOCOLS,
+    Source,
+    few_seeds,
+    finetuning,
+    pretraining,
+    split_of,
+    untrained,
+)
 from fbu.experiments.common import Cell, Table
 from fbu.experiments.profiles import Profile, profile_named, source_of, tower
 from fbu.models.encoders import TINY
 from fbu.recipes import OptimSpec, Recipe
 
-LETTERS = "PA,PI,I,N,D"
 MEASURES = {"pointing": "pointing game", "energy": "energy inside", "auc": "AUC"}
 # Kind of map (fbu.models.heatmaps) -> row of the table.
 MAPS = {
@@ -50,7 +58,7 @@ def fig6_relevancy(profile: str = "quick", source: Source = "twin", seeds: int |
         seeds: number of seeds; default: one in quick and demo, the profile's in full and paper.
     """
     p = profile_named(profile)
-    seeds = seeds or (1 if p.encoder == TINY else p.seeds)
+    seeds = few_seeds(p, seeds)
     cells: list[Cell] = []
     for column, dataset in (("BP4D", "bp4d"), ("AffectNet", "affectnet")):
         if source == "open" and dataset == "affectnet":
@@ -87,16 +95,7 @@ def explained(p: Profile, dataset: str, source: Source, seed: int) -> Recipe:
 
 def scoring(p: Profile, trained: Recipe, start: Recipe | None) -> Recipe:
     """Heatmaps of a finished run on the test pictures of ``trained``; ``start`` is the run that is asked."""
-    return Recipe(
-        task="heatmaps.score",
-        data=trained.data,
-        encoder=trained.encoder,
-        start=start,
-        options={"pictures": _PICTURES[p.name]},
-        optim=OptimSpec(images=0),
-        seed=trained.seed,
-        threads=p.threads,
-    )
+    return untrained("heatmaps.score", p, trained.data, start, trained.seed, pictures=_PICTURES[p.name])
 
 
 def _changed(recipe: Recipe, **fields: object) -> Recipe:

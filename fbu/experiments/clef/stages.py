@@ -10,7 +10,8 @@ from fbu.experiments.profiles import Profile, source_of, tower
 from fbu.models.clef import PRETRAIN_AUGMENT
 from fbu.recipes import DataSpec, OptimSpec, Recipe
 
-FULL = "CLEF PA,PI,I,N,D"
+LETTERS = "PA,PI,I,N,D"
+FULL = f"CLEF {LETTERS}"
 # What the paper leaves open (reported/hyperparameters.csv) and this project had to choose.
 ASSUMED_PRETRAIN = ("optim.lr", "augment", "optim.clip_grad")
 ASSUMED_FINETUNE = (
@@ -157,3 +158,33 @@ def _start(p: Profile, dataset: str, source: Source, seed: int, method: str, let
         return tower(method, p)
     recordings = PRETRAINED_ON.get(dataset, "bp4dplus")
     return pretraining(p, source, seed, text="PA" in letters.split(","), dataset=recordings)
+
+
+def few_seeds(p: Profile, seeds: int | None) -> int:
+    """Seeds of a sweep, or of a table with a tower of its own: one in quick and demo, unless more are asked for."""
+    return seeds or (1 if p.name in ("quick", "demo") else p.seeds)
+
+
+def untrained(
+    task: str, p: Profile, data_spec: DataSpec, start: Recipe | None, seed: int, **options: Any
+) -> Recipe:
+    """A look at a finished model: a task that trains nothing.
+
+    Args:
+        task: e.g. "frozen.probe".
+        p: profile.
+        data_spec: whose test split is looked at.
+        start: the model; None for the published weights.
+        seed: of what the task draws.
+        options: of the task.
+    """
+    return Recipe(
+        task=task,
+        data=data_spec,
+        encoder=p.encoder_for("FaRL"),
+        start=start,
+        options=options,
+        optim=OptimSpec(images=0),
+        seed=seed,
+        threads=p.threads,
+    )

@@ -5,24 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from fbu.data.transforms import Augment
-from fbu.experiments.clef.stages import FULL, Source, finetuning
+from fbu.experiments.clef.stages import LETTERS, Source, few_seeds, finetuning, untrained
 from fbu.experiments.common import Cell, Table
 from fbu.experiments.profiles import Profile, profile_named
-from fbu.recipes import OptimSpec, Recipe
+from fbu.recipes import Recipe
 from fbu.reported import Printed
 
 LAMBDAS = (0.5, 1.0, 2.0, 4.0, 8.0)
 CHOSEN = 2.0
-_LETTERS = FULL.split(" ")[1]
 _COLUMNS = {"BP4D": ("bp4d", "f1"), "RAF-DB": ("rafdb", "accuracy")}
 
 
 def _full(p: Profile, dataset: str, source: Source, seed: int, **options: Any) -> Recipe:
-    return finetuning(p, dataset, source, seed, "CLEF", _LETTERS, **options)
-
-
-def _sweep_seeds(p: Profile, seeds: int | None) -> int:
-    return seeds or (1 if p.name in ("quick", "demo") else p.seeds)
+    return finetuning(p, dataset, source, seed, "CLEF", LETTERS, **options)
 
 
 def lambda_sweep(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
@@ -46,7 +41,7 @@ def lambda_sweep(profile: str = "quick", source: Source = "twin", seeds: int | N
                 else tuple(
                     # The default is left unsaid, so that the run is the one of Table 7.
                     _full(p, dataset, source, s, **({} if value == CHOSEN else {"weight": value}))
-                    for s in range(_sweep_seeds(p, seeds))
+                    for s in range(few_seeds(p, seeds))
                 )
             )
             cells.append(Cell(f"λ = {value:g}", column, metric, recipes, why_empty=f"not run in {p.name}"))
@@ -96,8 +91,8 @@ def intensity_words(profile: str = "quick", source: Source = "twin", seeds: int 
         seeds: number of seeds. Default: 1 in quick and demo.
     """
     p = profile_named(profile)
-    plain = tuple(_full(p, "bp4d", source, s) for s in range(_sweep_seeds(p, seeds)))
-    asked = tuple(_asked(recipe) for recipe in plain)
+    plain = tuple(_full(p, "bp4d", source, s) for s in range(few_seeds(p, seeds)))
+    asked = tuple(untrained("frozen.intensity", p, r.data, r, r.seed) for r in plain)
     trained = tuple(r.model_copy(update={"task": "intensity.finetune"}) for r in plain)
     graded = f"not run in {p.name}"
     if any(r.data.source == "real" for r in plain):
@@ -114,19 +109,6 @@ def intensity_words(profile: str = "quick", source: Source = "twin", seeds: int 
     return Table("clef.intensity_words", profile, cells)
 
 
-def _asked(recipe: Recipe) -> Recipe:
-    """The question whether words of intensity fit, put to a finished model."""
-    return Recipe(
-        task="frozen.intensity",
-        data=recipe.data,
-        encoder=recipe.encoder,
-        start=recipe,
-        optim=OptimSpec(images=0),
-        seed=recipe.seed,
-        threads=recipe.threads,
-    )
-
-
 def assumed_settings(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
     """What the paper leaves open, one setting changed at a time, on BP4D.
 
@@ -136,7 +118,7 @@ def assumed_settings(profile: str = "quick", source: Source = "twin", seeds: int
         seeds: number of seeds. Default: 1 in quick and demo.
     """
     p = profile_named(profile)
-    count = _sweep_seeds(p, seeds)
+    count = few_seeds(p, seeds)
     rows = {name: tuple(change(p, source, s) for s in range(count)) for name, change in _CHANGES.items()}
     quick = ("as in Table 7", "stage 2: no class weights")
     cells = [

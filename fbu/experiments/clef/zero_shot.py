@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fbu.experiments.clef.stages import Source, finetuning, pretraining, split_of
+from fbu.experiments.clef.stages import Source, few_seeds, finetuning, pretraining, split_of, untrained
 from fbu.experiments.common import Cell, Table
 from fbu.experiments.profiles import Profile, profile_named, tower
 from fbu.labels.names import EXPRESSIONS
-from fbu.recipes import OptimSpec, Recipe
+from fbu.recipes import Recipe
 from fbu.reported import Printed
 
 UNSEEN = ("sadness", "surprise", "disgust", "anger")
@@ -28,7 +28,7 @@ def table6_zero_shot(profile: str = "quick", source: Source = "twin", seeds: int
         seeds: number of seeds. Default: 1 in quick and demo, where the tower is one of its own.
     """
     p = profile_named(profile)
-    count = seeds or (1 if p.name in ("quick", "demo") else p.seeds)
+    count = few_seeds(p, seeds)
     cells = []
     for setting, variant in SETTINGS.items():
         for title, dataset in _DATASETS.items():
@@ -65,15 +65,9 @@ def _step(printed: Printed | None) -> float | None:
 
 def _scored(p: Profile, source: Source, seed: int, label: str, setting: str, dataset: str) -> Recipe:
     spec = split_of(p, dataset, source, seed, protocol="clef" if dataset == "ferplus" else None)
-    return Recipe(
-        task="frozen.zero_shot",
-        data=spec,
-        encoder=p.encoder_for("FaRL"),
-        start=_model(p, source, seed, label, setting),
-        options={"classes": list(UNSEEN) if setting == "unseen" else []},
-        optim=OptimSpec(images=0),
-        seed=seed,
-        threads=p.threads,
+    classes = list(UNSEEN) if setting == "unseen" else []
+    return untrained(
+        "frozen.zero_shot", p, spec, _model(p, source, seed, label, setting), seed, classes=classes
     )
 
 
