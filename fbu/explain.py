@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fbu.models.encoders import encode_text
+
 if TYPE_CHECKING:
     from open_clip.model import CLIP
 
@@ -90,7 +92,7 @@ def _relevance(
     several = len(images) == 1 and len(texts) > 1
     with _recording(model, [t[k:] for t, k in zip(towers, first, strict=True)], [several, False]) as kept:
         z_image = F.normalize(model.encode_image(images), dim=-1)
-        z_text = F.normalize(model.encode_text(texts), dim=-1)
+        z_text = F.normalize(encode_text(model, texts), dim=-1)
         logits = model.logit_scale.exp() * (z_image * z_text).sum(-1)
         text_grads = torch.autograd.grad(logits.sum(), [k.heads for k in kept[1]], retain_graph=True)
         heads = [k.heads for k in kept[0]]
@@ -103,10 +105,8 @@ def _relevance(
             image_grads = torch.autograd.grad(logits.sum(), heads)
     zero = torch.zeros(len(texts), dtype=torch.int64, device=texts.device)
     patches = _carry(kept[0], image_grads, zero)[:, 1:]
-    end = texts.argmax(1)  # the end-of-text token has the largest id
-    length = int(end.max()) + 1  # attention is causal: nothing behind the last end can matter
-    tokens = _carry([k.cut(length) for k in kept[1]], [g[:, :, :length] for g in text_grads], end)
-    return patches.unflatten(1, grid), F.pad(tokens, (0, texts.shape[1] - length))
+    tokens = _carry(kept[1], text_grads, texts.argmax(1))  # the end-of-text token has the largest id
+    return patches.unflatten(1, grid), F.pad(tokens, (0, texts.shape[1] - tokens.shape[1]))
 
 
 @dataclass
@@ -118,12 +118,6 @@ class _Kept:
     value: Tensor
     heads: Tensor  # output of the heads, before they are mixed: what gradients are taken of
     mask: Tensor | None
-
-    def cut(self, length: int) -> _Kept:
-        """The same for the first `length` tokens."""
-        query, key, value, heads = (x[:, :, :length] for x in (self.query, self.key, self.value, self.heads))
-        mask = None if self.mask is None else self.mask[:length, :length]
-        return _Kept(query, key, value, heads, mask)
 
 
 def _carry(kept: Sequence[_Kept], grads: Sequence[Tensor], start: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from fbu.data.dataset import Dataset
 from fbu.evaluation import metrics
-from fbu.probes import Probe
+from fbu.probes import Probe, neighbour_hits
 
 _MOST = 2000  # samples whose pairwise distances a silhouette takes
 
@@ -20,21 +20,8 @@ def class_purity(features: np.ndarray, keys: np.ndarray, groups: np.ndarray) -> 
         keys: (n,) class of each sample.
         groups: (n,) e.g. subject.
     """
-    hits = neighbour_hits(features, keys, groups)
+    hits, _ = neighbour_hits(features, keys, groups)
     return {str(name): float(hits[keys == name].mean()) for name in np.unique(keys)}
-
-
-def neighbour_hits(features: np.ndarray, keys: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Whether (n,) the nearest neighbour from another group has the same key; as ``neighbour_purity`` counts."""
-    z = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    group = np.unique(groups, return_inverse=True)[1]
-    hits = np.empty(len(z), dtype=bool)
-    for first in range(0, len(z), 1024):
-        rows = slice(first, first + 1024)
-        similarity = z[rows] @ z.T
-        similarity[group[rows, None] == group[None]] = -np.inf
-        hits[rows] = keys[similarity.argmax(1)] == keys[rows]
-    return hits
 
 
 def silhouettes(features: np.ndarray, keys: np.ndarray) -> dict[str, float]:
@@ -155,12 +142,9 @@ def graded(loaded: Dataset, lead: np.ndarray) -> dict[str, float]:
 
     found: dict[str, float] = {}
     for i, name in enumerate(loaded.labels):
-        column = next(
-            (c for c in (f"true_{name}_intensity", f"{name}_intensity") if c in loaded.records), None
-        )
-        if column is None:
+        truth = loaded.intensity(name)
+        if truth is None:
             continue
-        truth = loaded.records[column].to_numpy(float)
         rows = (loaded.targets[:, i] == 1) & (truth >= 0)
         strong = truth[rows] >= 3.5
         if rows.sum() < 10 or not 0 < strong.sum() < rows.sum():

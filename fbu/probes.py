@@ -33,6 +33,26 @@ def neighbour_purity(features: np.ndarray, keys: np.ndarray, groups: np.ndarray)
     Raises:
         ValueError: fewer than two groups.
     """
+    hits, chances = neighbour_hits(features, keys, groups)
+    return Probe(float(hits.mean()), float(chances.mean()), len(hits))
+
+
+def neighbour_hits(
+    features: np.ndarray, keys: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """By sample: whether its nearest neighbour from another group has the same key, and how likely that is by chance.
+
+    Args:
+        features: (n, d), any scale; cosine similarity is used.
+        keys: (n,) what should agree.
+        groups: (n,) neighbours come from another one.
+
+    Returns:
+        Hits (n,) bool, and the share (n,) of the samples of other groups that agree.
+
+    Raises:
+        ValueError: fewer than two groups.
+    """
     keys, groups = np.unique(keys, return_inverse=True)[1], np.unique(groups, return_inverse=True)[1]
     if groups.max() < 1:
         raise ValueError("neighbour_purity needs at least two groups: neighbours come from another one")
@@ -47,7 +67,7 @@ def neighbour_purity(features: np.ndarray, keys: np.ndarray, groups: np.ndarray)
         agree = keys[rows, None] == keys[None]
         hits[rows] = agree[np.arange(len(similarity)), similarity.argmax(1)]
         chances[rows] = (agree & ~same_group).sum(1) / (~same_group).sum(1)
-    return Probe(float(hits.mean()), float(chances.mean()), len(z))
+    return hits, chances
 
 
 def identity_probe(features: np.ndarray, subjects: np.ndarray, fit: np.ndarray) -> Probe:

@@ -95,6 +95,7 @@ class Recipe(_Frozen):
         data: the pictures.
         encoder: the dual encoder's architecture.
         start: recipe whose trained weights the encoder starts from; None for the encoder's own weights.
+        reads: further recipes whose finished runs the task reads, by the role that the task names.
         options: settings of the task, validated by it; unknown names are refused.
         optim: optimiser, schedule and length.
         augment: augmentation of the training pictures.
@@ -109,6 +110,7 @@ class Recipe(_Frozen):
     data: DataSpec
     encoder: EncoderSpec = EncoderSpec()
     start: Recipe | None = None
+    reads: dict[str, Recipe] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
     optim: OptimSpec
     augment: Augment = Augment()
@@ -120,7 +122,12 @@ class Recipe(_Frozen):
 
     @model_validator(mode="after")
     def _valid_task(self) -> Recipe:
-        task_type(self.task).options_type.model_validate(self.options)
+        task = task_type(self.task)
+        task.options_type.model_validate(self.options)
+        unknown = set(self.reads) - set(task.roles)
+        if unknown:
+            known = ", ".join(task.roles) or "no further runs"
+            raise ValueError(f"{self.task} reads {known}, not {', '.join(sorted(unknown))}")
         if self.select == "val" and self.evaluations < 2:
             raise ValueError("select 'val' needs evaluations >= 2: there is nothing to choose from otherwise")
         return self
@@ -133,14 +140,17 @@ class Recipe(_Frozen):
     def code(self) -> str:
         """Fingerprint of the code that the recipe and the recipes it starts from reach."""
         own = _code(self.task, self.data.name)
-        return (
-            own if self.start is None else hashlib.sha256((own + self.start.code()).encode()).hexdigest()[:16]
-        )
+        needed = "".join(recipe.code() for recipe in self.needs())
+        return hashlib.sha256((own + needed).encode()).hexdigest()[:16] if needed else own
+
+    def needs(self) -> list[Recipe]:
+        """The recipes that must have been run before this one: those that it reads, and its start."""
+        return [*self.reads.values(), *([] if self.start is None else [self.start])]
 
     def chain(self) -> Iterator[Recipe]:
         """The recipes that must be run, first to last, this one included."""
-        if self.start is not None:
-            yield from self.start.chain()
+        for recipe in self.needs():
+            yield from recipe.chain()
         yield self
 
     def __hash__(self) -> int:

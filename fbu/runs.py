@@ -94,8 +94,8 @@ def run(
 ) -> Run:
     """Train and score a recipe, or return the run that is already there.
 
-    Recipes that it starts from are run first. Another process that asks for the same recipe waits on a file lock and
-    finds the finished run. A run that was killed continues from its last checkpoint.
+    Recipes that it starts from or reads are run first. Another process that asks for the same recipe waits on a file
+    lock and finds the finished run. A run that was killed continues from its last checkpoint.
 
     Args:
         recipe: what to run.
@@ -111,8 +111,8 @@ def run(
     from filelock import FileLock
 
     _check_alone()
-    if recipe.start is not None:
-        run(recipe.start, device=device, report=report, checkpoint_every=checkpoint_every)
+    for needed in recipe.needs():
+        run(needed, device=device, report=report, checkpoint_every=checkpoint_every)
     done = find(recipe)
     if done is not None:
         return done
@@ -135,8 +135,8 @@ def _check_alone() -> None:
 
 def rerun(recipe: Recipe, *, device: str = "auto") -> Run:
     """Run a recipe once more from its start, beside the store, whatever has been run before."""
-    if recipe.start is not None:
-        run(recipe.start, device=device)
+    for needed in recipe.needs():
+        run(needed, device=device)
     folder = home() / "reruns" / f"{recipe.key()}-{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -185,13 +185,17 @@ def _make_task(recipe: Recipe, device: str) -> Task:
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    start = None
-    if recipe.start is not None:
-        found = find(recipe.start)
-        if found is None:
-            raise DataError(f"recipe {recipe.key()} starts from {recipe.start.key()}, which has not been run")
-        start = found.folder
-    return task_type(recipe.task)(recipe, torch.device(device), start)
+    start = None if recipe.start is None else _finished(recipe, recipe.start)
+    further = {role: _finished(recipe, needed) for role, needed in recipe.reads.items()}
+    given = {"reads": further} if further else {}  # a task without further runs need not have the argument
+    return task_type(recipe.task)(recipe, torch.device(device), start, **given)
+
+
+def _finished(recipe: Recipe, needed: Recipe) -> Path:
+    found = find(needed)
+    if found is None:
+        raise DataError(f"recipe {recipe.key()} needs {needed.key()}, which has not been run")
+    return found.folder
 
 
 def folder_of(recipe: Recipe) -> Path:
@@ -254,7 +258,7 @@ def _measured() -> dict[tuple[str, str, int], tuple[float, float]]:
 
 
 def ordered(recipes: Iterable[Recipe]) -> list[Recipe]:
-    """Union of the recipes and of those that they start from, each after its start."""
+    """Union of the recipes and of those that they start from or read, each after what it needs."""
     seen: dict[str, Recipe] = {}
     for recipe in recipes:
         for link in recipe.chain():
@@ -268,7 +272,7 @@ Progress = Callable[[Recipe, int, int], None]
 def run_all(
     recipes: Iterable[Recipe], *, workers: int = 1, device: str = "auto", progress: Progress | None = None
 ) -> list[Run]:
-    """Run recipes and all that they start from, several at a time.
+    """Run recipes and all that they need, several at a time.
 
     Args:
         recipes: what to run; duplicates are run once.
@@ -302,7 +306,7 @@ def _run_pool(missing: Sequence[Recipe], workers: int, device: str, progress: Pr
         running: dict[Future[None], Recipe] = {}
         while waiting or running:
             busy = {r.key() for r in running.values()} | {r.key() for r in waiting}
-            ready = [r for r in waiting if r.start is None or r.start.key() not in busy]
+            ready = [r for r in waiting if not busy.intersection(n.key() for n in r.needs())]
             for recipe in ready[: workers - len(running)]:
                 waiting.remove(recipe)
                 running[pool.submit(_work, recipe.model_dump_json(), device)] = recipe

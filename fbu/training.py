@@ -12,9 +12,10 @@ import math
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -47,12 +48,23 @@ class Task(ABC):
         recipe: the recipe being run.
         device: where the model and the pictures go.
         start: folder of the run whose weights the encoder starts from, or None.
+        reads: folders of the further runs that the recipe names, by role.
+
+    Attributes:
+        roles: the further runs that tasks of this class read.
     """
 
     options_type: ClassVar[type[Options]] = Options
+    roles: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, recipe: Recipe, device: torch.device, start: Path | None) -> None:
-        self.recipe, self.device, self.start = recipe, device, start
+    def __init__(
+        self,
+        recipe: Recipe,
+        device: torch.device,
+        start: Path | None,
+        reads: Mapping[str, Path] = MappingProxyType({}),
+    ) -> None:
+        self.recipe, self.device, self.start, self.reads = recipe, device, start, reads
         self.options: Any = self.options_type.model_validate(recipe.options)
 
     model: nn.Module

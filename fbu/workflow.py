@@ -139,9 +139,10 @@ def workflow(config: Mapping[str, Any]) -> Workflow:
     left_out: dict[str, str] = {}
     ready: list[Recipe] = []
     for recipe in ordered(recipe for recipes in asked.values() for recipe in recipes):
-        key, start = recipe.key(), recipe.start
-        if start is not None and start.key() in left_out:
-            left_out[key] = left_out[start.key()]
+        key = recipe.key()
+        missing = next((needed.key() for needed in recipe.needs() if needed.key() in left_out), None)
+        if missing is not None:
+            left_out[key] = left_out[missing]
             continue
         try:
             outputs[key] = folder_of(recipe) / "done.json"  # real data is looked for here
@@ -152,7 +153,7 @@ def workflow(config: Mapping[str, Any]) -> Workflow:
     expected = plan(ready).set_index("recipe").to_dict("index")
     jobs = {}
     for recipe in ready:
-        inputs = () if recipe.start is None else (outputs[recipe.start.key()],)
+        inputs = tuple(outputs[needed.key()] for needed in recipe.needs())
         job = _job(recipe, outputs[recipe.key()], inputs, expected[recipe.key()], settings)
         jobs[job.name] = job
     whole = [name for name, recipes in asked.items() if name and all(r.key() in outputs for r in recipes)]

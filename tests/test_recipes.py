@@ -34,7 +34,7 @@ def test_any_setting_changes_the_key(seed, lr, use):
 
 def test_key_is_stable_over_time():
     """The ledger finds its recipes by key, so the key of a given JSON must never move by accident."""
-    assert make().key() == "c0a0d539e5f56af9"
+    assert make().key() == "d1fcc7352934ead3"
 
 
 def test_start_is_part_of_the_key_and_of_the_code():
@@ -42,6 +42,11 @@ def test_start_is_part_of_the_key_and_of_the_code():
     assert make(start=start).key() != make().key()
     assert make(start=start).code() != make().code()
     assert [r.task for r in make(start=start).chain()] == ["clef.pretrain", "clef.finetune"]
+
+
+def test_a_task_reads_only_the_runs_that_it_names():
+    with pytest.raises(ValidationError, match="clef.finetune reads no further runs, not text"):
+        make(reads={"text": make(seed=5)})
 
 
 def test_frozen():

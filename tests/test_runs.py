@@ -59,6 +59,31 @@ def test_files_and_provenance(done):
     assert set(done.metrics) == {"val", "test", "last"}
 
 
+def test_further_runs_are_made_first_and_handed_over_by_role(done, monkeypatch):
+    from fbu.models import clef
+
+    given = []
+
+    class Reader(clef.FinetuneTask):
+        roles = ("other",)
+
+        def __init__(self, recipe, device, start, reads):
+            super().__init__(recipe, device, start)
+            given.append(reads)
+
+    monkeypatch.setitem(clef.TASKS, "reader", Reader)
+    first = recipe(seed=7, images=32)
+    reader = recipe(task="clef.reader", images=16, reads={"other": first.model_dump()})
+    assert [r.key() for r in ordered([reader])] == [first.key(), reader.key()]
+    assert reader.code() != recipe(task="clef.reader", images=16).code()
+    assert reader.key() != recipe(task="clef.reader", images=16).key()
+    run(reader, device="cpu")
+    assert given == [{"other": find(first).folder}]
+    discard(first)
+    with pytest.raises(DataError, match=f"needs {first.key()}, which has not been run"):
+        find(reader).task()
+
+
 def test_same_recipe_runs_once(done, monkeypatch):
     monkeypatch.setattr(runs, "_execute", lambda *_: pytest.fail("trained again"))
     assert run(recipe()).folder == done.folder

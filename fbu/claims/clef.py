@@ -13,6 +13,7 @@ from fbu.claims.decision import Part
 from fbu.claims.reading import Claim
 from fbu.claims.rules import Finding, Rule
 from fbu.claims.separation import silhouette_frame
+from fbu.data.dataset import expression_key
 from fbu.data.specs import load_spec
 from fbu.errors import DataError
 from fbu.evaluation.bootstrap import paired_bootstrap, paired_difference
@@ -22,7 +23,6 @@ from fbu.evaluation.tallies import tally_values
 from fbu.experiments.clef.heatmap_notes import answered, means_apart
 from fbu.experiments.clef.stages import FULL
 from fbu.experiments.common import Cell, Table
-from fbu.models.clef import expression_key
 from fbu.runs import Run
 
 TRAINED, UNTRAINED = "FaRL I,N,D", "FaRL as it is"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -66,6 +66,31 @@ class Dataset:
         place = {name: i for i, name in enumerate(self.labels)}
         return self.records["expression"].map(place).to_numpy(np.int64)
 
+    @property
+    def keys(self) -> tuple[Any, ...]:
+        """Labels as `fbu.labels` knows them: names of expressions, numbers of action units."""
+        return self.labels if self.kind == "expression" else tuple(int(name[2:]) for name in self.labels)
+
+    def intensity(self, name: str) -> np.ndarray | None:
+        """Strength ``[N]`` of an action unit, 0 to 5, -1 where not coded; None where nobody graded it.
+
+        Of a twin the true, continuous one; else the coders'.
+
+        Args:
+            name: as in `labels`, e.g. "AU12".
+        """
+        for column in (f"true_{name}_intensity", f"{name}_intensity"):
+            if column in self.records:
+                return self.records[column].to_numpy(float)
+        return None
+
+    @property
+    def shown(self) -> np.ndarray:
+        """What each picture shows ``[N]``: its expression, or for action units what `expression_key` says."""
+        if self.kind == "expression":
+            return self.records["expression"].to_numpy()
+        return expression_key(self.records)
+
     def counts(self) -> pd.DataFrame:
         """Pictures and subjects per class (action units: where present), rows in the order of ``labels``."""
         rows = []
@@ -85,3 +110,11 @@ class Dataset:
         people = self.records["subject"].nunique()
         per_class = ", ".join(f"{name} {n}" for name, n in self.counts()[self.unit].items())
         return f"{head}, {people} subjects; left out of the whole set: {left_out}\n{per_class}"
+
+
+def expression_key(records: pd.DataFrame) -> np.ndarray:
+    """What "same expression" means in recordings: the twin's true one, or on real frames the set of active units."""
+    if "true_expression" in records:
+        return records["true_expression"].to_numpy()
+    units = [c for c in map(str, records.columns) if c.startswith("AU")]
+    return records[units].astype(str).agg("".join, axis=1).to_numpy()

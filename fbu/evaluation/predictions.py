@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,28 @@ from numpy.typing import NDArray
 
 from fbu.evaluation import metrics
 
+if TYPE_CHECKING:
+    from fbu.data.dataset import Dataset
+
 Kind = Literal["expression", "au"]
+
+
+def prediction_frame(loaded: Dataset, scores: NDArray) -> pd.DataFrame:
+    """Prediction frame of a scored split: sample, subject, target and score of every class or action unit.
+
+    Args:
+        loaded: the split that was scored.
+        scores: ``[N, C]`` probabilities.
+    """
+    frame = loaded.records[["sample", "subject"]].copy()
+    if loaded.kind == "expression":
+        frame["target"] = loaded.records["expression"].to_numpy()
+    else:
+        for i, name in enumerate(loaded.labels):
+            frame[f"target_{name}"] = loaded.targets[:, i]
+    for i, name in enumerate(loaded.labels):
+        frame[f"p_{name}"] = scores[:, i]
+    return frame
 
 
 def kind_of(predictions: pd.DataFrame) -> Kind:

@@ -13,23 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from fbu.data.dataset import Dataset
-from fbu.data.specs import load_spec
+from fbu.data.dataset import expression_key
 from fbu.data.transforms import Augment
-from fbu.evaluation.predictions import score
 from fbu.labels import prompting
 from fbu.labels.activities import ACTIVITIES
 from fbu.losses.clef import clef_finetuning, clef_pretraining
 from fbu.losses.contrastive import cross_modal_supcon
-from fbu.models.encoders import encoder_from, tokenizer_for
+from fbu.models.encoders import encode_text, tokenizer_for
 from fbu.models.pictures import Pictures
-from fbu.models.starting import start_weights
+from fbu.models.tasks import EncoderTask, SplitTask, frequency_weights
 from fbu.probes import identity_probe, neighbour_purity
 from fbu.recipes import Recipe
 from fbu.training import Options, Outcome, Task
@@ -99,11 +96,11 @@ class CLEF(nn.Module):
         name = self.name_tokens[0]
         description = self.description_tokens[template]
         if self.description_encoder is not None:
-            return self.encoder.encode_text(name), self.description_encoder.encode_text(description)
+            return encode_text(self.encoder, name), encode_text(self.description_encoder, description)
         if self.use == "IND":  # one pass for both
-            both = self.encoder.encode_text(torch.cat([name, description]))
+            both = encode_text(self.encoder, torch.cat([name, description]))
             return both[: len(name)], both[len(name) :]
-        features = self.encoder.encode_text(name if self.use == "IN" else description)
+        features = encode_text(self.encoder, name if self.use == "IN" else description)
         empty = features.new_empty(0, features.shape[1])
         return (features, empty) if self.use == "IN" else (empty, features)
 
@@ -147,35 +144,7 @@ def label_tokens(encoder: str, kind: str, keys: tuple[Any, ...]) -> dict[str, Te
     }
 
 
-class _ClefTask(Task):
-    def __init__(self, recipe: Recipe, device: torch.device, start: Path | None) -> None:
-        super().__init__(recipe, device, start)
-        self.encoder = encoder_from(recipe.encoder)
-        start_weights(self.encoder, start)
-
-    def split(self, name: str) -> Dataset:
-        return load_spec(self.recipe.data, name)
-
-    @cached_property
-    def train_split(self) -> Dataset:
-        return self.split("train")
-
-    @cached_property
-    def pictures(self) -> Pictures:
-        return Pictures(self.train_split.images, self.device)
-
-    def __len__(self) -> int:
-        return len(self.train_split.images)
-
-    def features(self, images: np.ndarray) -> Tensor:
-        """Unit features (n, d) of pictures, on the CPU, without gradient."""
-        with torch.no_grad():
-            batches = Pictures(images, self.device).batches(256)
-            encode = self.encoder.encode_image
-            return torch.cat([F.normalize(encode(x), dim=-1).cpu() for x in batches])
-
-
-class PretrainTask(_ClefTask):
+class PretrainTask(EncoderTask, SplitTask):
     """Stage 1. Evaluated by what its features hold: expression of the nearest neighbour, identity of the person."""
 
     options_type: ClassVar[type[Options]] = Pretraining
@@ -212,7 +181,7 @@ class PretrainTask(_ClefTask):
             loss = cross_modal_supcon(z_image, z_view, same, **common)
             return {"loss": loss, "image_view": loss}
         template = int(torch.randint(len(self.tokens), (1,), generator=generator))
-        z_text = self.model.encode_text(self.tokens[template])[self.activity[rows]]
+        z_text = encode_text(self.model, self.tokens[template])[self.activity[rows]]
         total, terms = clef_pretraining(z_image, z_view, z_text, same, temperature=settings.temperature)
         return {"loss": total, **terms}
 
@@ -234,15 +203,7 @@ class PretrainTask(_ClefTask):
         return Outcome({**metrics, "score": metrics["expression_purity"]})
 
 
-def expression_key(records: pd.DataFrame) -> np.ndarray:
-    """What "same expression" means: the twin's true expression, or on real frames the same set of active units."""
-    if "true_expression" in records:
-        return records["true_expression"].to_numpy()
-    units = [c for c in map(str, records.columns) if c.startswith("AU")]
-    return records[units].astype(str).agg("".join, axis=1).to_numpy()
-
-
-class FinetuneTask(_ClefTask):
+class FinetuneTask(EncoderTask, SplitTask):
     """Stage 2, for expressions and for action units."""
 
     options_type: ClassVar[type[Options]] = Finetuning
@@ -251,15 +212,12 @@ class FinetuneTask(_ClefTask):
         super().__init__(recipe, device, start)
         train = self.train_split  # its labels and not the manifest's: a protocol may leave classes out
         self.kind: Literal["expression", "au"] = train.kind
-        keys = train.labels if self.kind == "expression" else tuple(int(name[2:]) for name in train.labels)
-        tokens = label_tokens(recipe.encoder.name, self.kind, keys)
-        model = CLEF(self.encoder, tokens, self.options.use, self.options.text_encoder)
+        model = CLEF(self.encoder, self.tokens(), self.options.use, self.options.text_encoder)
         self.model: CLEF = model.to(device)
 
-    @cached_property
-    def targets(self) -> Tensor:
-        """Targets of the training pictures: (N,) classes or (N, A) units."""
-        return torch.tensor(self.train_split.targets).to(self.device)
+    def tokens(self) -> dict[str, Tensor]:
+        """Token ids (templates, C, L) of the label set, by role."""
+        return label_tokens(self.recipe.encoder.name, self.kind, self.train_split.keys)
 
     @cached_property
     def class_weight(self) -> Tensor | None:
@@ -311,12 +269,11 @@ class FinetuneTask(_ClefTask):
         return (logits.softmax(1) if self.kind == "expression" else logits.sigmoid()).numpy()
 
     def evaluate(self, split: str) -> Outcome:
-        """Accuracy and mean-class accuracy, or F1 per action unit, with the prediction of every sample."""
-        loaded = self.split(split)
-        predictions = prediction_frame(loaded, self.scores(loaded.images))
-        metrics = score(predictions, self.kind)
-        metrics["score"] = metrics["accuracy"] if self.kind == "expression" else metrics["f1"]
-        return Outcome(metrics, predictions, self._similarities(loaded.labels) if split == "test" else {})
+        """Accuracy and mean-class accuracy, or F1 per action unit; of the test split the texts' similarities, too."""
+        outcome = super().evaluate(split)
+        if split == "test":
+            outcome.extra = self._similarities(self.train_split.labels)
+        return outcome
 
     @torch.no_grad()
     def _similarities(self, names: tuple[str, ...]) -> dict[str, Any]:
@@ -330,41 +287,6 @@ class FinetuneTask(_ClefTask):
             "name_correlation": np.corrcoef(z_name.numpy()).tolist(),
             "temperature": float(1 / self.model.logit_scale),
         }
-
-
-def prediction_frame(loaded: Dataset, scores: np.ndarray) -> pd.DataFrame:
-    """Sample, subject, target and probability of every class or action unit, as :mod:`fbu.evaluation` reads it.
-
-    Args:
-        loaded: the split that was scored.
-        scores: (N, C) probabilities.
-    """
-    frame = loaded.records[["sample", "subject"]].copy()
-    if loaded.kind == "expression":
-        frame["target"] = loaded.records["expression"].to_numpy()
-    else:
-        for i, name in enumerate(loaded.labels):
-            frame[f"target_{name}"] = loaded.targets[:, i]
-    for i, name in enumerate(loaded.labels):
-        frame[f"p_{name}"] = scores[:, i]
-    return frame
-
-
-def frequency_weights(targets: Tensor, classes: int, power: float = 1.0) -> Tensor:
-    """Weights (C,) proportional to 1 / frequency ** power, with mean 1; a class that never occurs counts once.
-
-    Args:
-        targets: (n,) class indices, or (n, A) of 0, 1, -1 (not coded).
-        classes: C.
-        power: 1 for inverse frequency, 0.5 for its square root.
-    """
-    if targets.ndim == 1:
-        count = torch.bincount(targets, minlength=classes).float().clamp(min=1) / len(targets)
-    else:
-        coded = (targets >= 0).sum(0).clamp(min=1)
-        count = (targets == 1).sum(0).clamp(min=1) / coded
-    weight = count.float() ** -power
-    return weight / weight.mean()
 
 
 TASKS: dict[str, type[Task]] = {"pretrain": PretrainTask, "finetune": FinetuneTask}

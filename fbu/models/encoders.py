@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from fbu.config import data_root
@@ -254,6 +255,28 @@ def encoder_from(spec: EncoderSpec) -> CLIP:
     if root is None:
         raise DataError(f"not run: weights {spec.checkpoint} are wanted and FBU_DATA is not set")
     return load_dual_encoder(spec.name, checkpoint=root / "weights" / spec.checkpoint)
+
+
+def encode_text(model: CLIP, tokens: Tensor) -> Tensor:
+    """Features (n, d) of texts, as ``model.encode_text`` gives them, without the padding behind the longest text.
+
+    A position attends to those before it only, so what stands behind the end of a text cannot change its feature. Label
+    names take some 15 of CLIP's 77 positions.
+
+    Args:
+        model: dual encoder; one whose text tower is not CLIP's (no causal mask, another pooling) reads all positions.
+        tokens: token ids (n, L), the largest of a row at its end, L as the model's context or shorter.
+    """
+    mask = getattr(model, "attn_mask", None)
+    if mask is None or getattr(model, "text_pool_type", None) != "argmax" or not len(tokens):
+        return model.encode_text(tokens)
+    length = int(tokens.argmax(-1).max()) + 1
+    tokens, kind = tokens[:, :length], model.transformer.get_cast_dtype()
+    x = model.token_embedding(tokens).to(kind) + model.positional_embedding[:length].to(kind)
+    x = model.ln_final(model.transformer(x, attn_mask=mask[:length, :length]))
+    x = x[torch.arange(len(x), device=x.device), tokens.argmax(-1)]
+    projection = model.text_projection
+    return projection(x) if isinstance(projection, nn.Linear) else x @ projection
 
 
 def parameter_counts(model: CLIP) -> dict[str, int]:

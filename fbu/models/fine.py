@@ -13,17 +13,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from fbu.models.clef import FinetuneTask, PretrainTask, _ClefTask, expression_key
+from fbu.data.dataset import expression_key
+from fbu.models.clef import FinetuneTask, PretrainTask
 from fbu.models.encoders import TINY, TINY_CONFIG, ConvStem, encoder_from
 from fbu.models.fitting import LoadReport, fit
 from fbu.models.starting import start_weights
+from fbu.models.tasks import EncoderTask
 from fbu.models.towers import ContrastTask
 from fbu.probes import neighbour_purity
-from fbu.recipes import EncoderSpec, Recipe
+from fbu.recipes import EncoderSpec
 from fbu.training import Outcome, Task
 
 if TYPE_CHECKING:
@@ -101,25 +102,19 @@ def explainable_encoder(spec: EncoderSpec, start: Path | None) -> CLIP:
     return encoder
 
 
-class FineContrastTask(ContrastTask):
+class _FineGrid(EncoderTask):
+    """Put before a task, gives it the encoder on the fine grid."""
+
+    def make_encoder(self) -> CLIP:
+        """The recipe's encoder, with patches fine enough for heatmaps."""
+        return explainable_encoder(self.recipe.encoder, self.start)
+
+
+class FineContrastTask(_FineGrid, ContrastTask):
     """A stand-in tower on the fine grid, usually continued from the coarse one."""
 
-    def __init__(self, recipe: Recipe, device: torch.device, start: Path | None) -> None:
-        super().__init__(recipe, device, start)
-        self.model = explainable_encoder(recipe.encoder, start).to(device)
 
-
-class _OnFineGrid(_ClefTask):
-    """Stands between a stage of CLEF and its base class, so that the stage finds the fine encoder ready."""
-
-    def __init__(self, recipe: Recipe, device: torch.device, start: Path | None) -> None:
-        super(_ClefTask, self).__init__(
-            recipe, device, start
-        )  # past the base class, which builds the coarse one
-        self.encoder = explainable_encoder(recipe.encoder, start)
-
-
-class FinePretrainTask(PretrainTask, _OnFineGrid):
+class FinePretrainTask(_FineGrid, PretrainTask):
     """CLEF's stage 1 on the fine grid."""
 
     def evaluate(self, split: str) -> Outcome:
@@ -131,7 +126,7 @@ class FinePretrainTask(PretrainTask, _OnFineGrid):
         return Outcome({**metrics, "score": purity.value})
 
 
-class FineFinetuneTask(FinetuneTask, _OnFineGrid):
+class FineFinetuneTask(_FineGrid, FinetuneTask):
     """CLEF's stage 2 on the fine grid."""
 
 

@@ -10,6 +10,7 @@ checked like any other.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -23,19 +24,17 @@ from fbu import featureprobes, probes
 from fbu.data.dataset import Dataset
 from fbu.data.specs import load_spec
 from fbu.errors import DataError
-from fbu.evaluation.predictions import score
+from fbu.evaluation.predictions import prediction_frame, score
 from fbu.labels import prompting
-from fbu.models.clef import expression_key, prediction_frame
-from fbu.models.encoders import encoder_from, tokenizer_for
-from fbu.models.pictures import Pictures
-from fbu.models.starting import start_weights
+from fbu.models.encoders import encode_text, tokenizer_for
+from fbu.models.tasks import EncoderTask
 from fbu.recipes import Recipe
 from fbu.training import Options, Outcome, Task
 
 MOST_CLASSES = 12
 
 
-class FrozenTask(Task):
+class FrozenTask(EncoderTask):
     """Base: the encoder of ``start``, features of a split, no training.
 
     Raises:
@@ -43,12 +42,10 @@ class FrozenTask(Task):
     """
 
     def __init__(self, recipe: Recipe, device: torch.device, start: Path | None) -> None:
-        super().__init__(recipe, device, start)
         if recipe.optim.images != 0:
             raise ValueError(f"{recipe.task} trains nothing: give optim.images=0, not {recipe.optim.images}")
-        encoder = encoder_from(recipe.encoder)
-        start_weights(encoder, start)
-        self.encoder = encoder.to(device).eval().requires_grad_(False)
+        super().__init__(recipe, device, start)
+        self.encoder.to(device).eval().requires_grad_(False)
         # The loop wants something to optimise and the store something to keep; the weights stay in the run of `start`.
         self.model: nn.Module = nn.ParameterList([torch.zeros(1)]).to(device)
 
@@ -61,23 +58,22 @@ class FrozenTask(Task):
 
     def evaluate(self, split: str) -> Outcome:
         """Numbers on the test split; nothing is selected, so there are none on the validation split."""
-        return self.scored(load_spec(self.recipe.data, split)) if split == "test" else Outcome({})
+        return self.scored(self.tested) if split == "test" else Outcome({})
+
+    @cached_property
+    def tested(self) -> Dataset:
+        """The test split."""
+        return load_spec(self.recipe.data, "test")
 
     def scored(self, loaded: Dataset) -> Outcome:
         """Numbers on a loaded split."""
         raise NotImplementedError
 
-    def features(self, images: np.ndarray) -> Tensor:
-        """Unit features (n, d) of pictures, on the CPU."""
-        with torch.no_grad():
-            batches = Pictures(images, self.device).batches(256)
-            return torch.cat([F.normalize(self.encoder.encode_image(x), dim=-1).cpu() for x in batches])
-
     def text_features(self, texts: list[str]) -> Tensor:
         """Unit features (n, d) of texts, on the CPU."""
         with torch.no_grad():
             tokens = tokenizer_for(self.recipe.encoder.name)(texts).to(self.device)
-            return F.normalize(self.encoder.encode_text(tokens), dim=-1).cpu()
+            return F.normalize(encode_text(self.encoder, tokens), dim=-1).cpu()
 
 
 class ZeroShot(Options):
@@ -139,7 +135,7 @@ class ProbeTask(FrozenTask):
     def scored(self, loaded: Dataset) -> Outcome:
         """Neighbours and silhouette of expressions; on twins and recordings also the person and their looks."""
         records, z = loaded.records, self.features(loaded.images).numpy()
-        people, shown = records["subject"].to_numpy(), expressions_of(loaded)
+        people, shown = records["subject"].to_numpy(), loaded.shown
         purity = probes.neighbour_purity(z, shown, people)
         metrics = {"expression_purity": purity.value, "expression_chance": purity.chance}
         metrics |= {
@@ -163,13 +159,6 @@ class ProbeTask(FrozenTask):
         rows = featureprobes.spread(shown, self.options.embed, self.recipe.seed)
         places = featureprobes.embed(z[rows], self.recipe.seed)
         return {"x": places[:, 0].tolist(), "y": places[:, 1].tolist(), "expression": shown[rows].tolist()}
-
-
-def expressions_of(loaded: Dataset) -> np.ndarray:
-    """What each picture shows: its label, or for action units what Fig. 1 counts as the same expression."""
-    if loaded.kind == "expression":
-        return loaded.records["expression"].to_numpy()
-    return expression_key(loaded.records)
 
 
 class Intensity(Options):

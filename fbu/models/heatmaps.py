@@ -31,13 +31,13 @@ from torch import Tensor
 from fbu.attention import attention_maps
 from fbu.data.dataset import Dataset
 from fbu.data.regions import TwinRegions
-from fbu.data.specs import load_spec
 from fbu.explain import relevance
 from fbu.labels import prompting
 from fbu.localisation import correlation, region
 from fbu.models.clef import label_tokens
 from fbu.models.encoders import tokenizer_for
 from fbu.models.fine import explainable_encoder
+from fbu.models.frozen import FrozenTask
 from fbu.models.heatmap_scores import localised, means, on_label
 from fbu.models.pictures import Pictures
 from fbu.recipes import Recipe
@@ -67,7 +67,7 @@ class Answers:
     tokens: dict[str, Tensor]  # by role, [C, L]
 
 
-class ScoreTask(Task):
+class ScoreTask(FrozenTask):
     """Heatmaps of a finished run on test pictures.
 
     Raises:
@@ -78,29 +78,19 @@ class ScoreTask(Task):
 
     def __init__(self, recipe: Recipe, device: torch.device, start: Path | None) -> None:
         super().__init__(recipe, device, start)
-        if recipe.optim.images != 0:
-            raise ValueError("heatmaps.score trains nothing: set optim.images to 0")
-        encoder = explainable_encoder(recipe.encoder, start)
-        if min(encoder.visual.grid_size) < LEAST_GRID:
-            raise ValueError(f"the patch grid is {encoder.visual.grid_size}: heatmaps need at least 8 x 8")
-        self.model: CLIP = encoder.to(device)
+        if min(self.encoder.visual.grid_size) < LEAST_GRID:
+            raise ValueError(
+                f"the patch grid is {self.encoder.visual.grid_size}: heatmaps need at least 8 x 8"
+            )
 
-    @cached_property
-    def tested(self) -> Dataset:
-        """The test split."""
-        return load_spec(self.recipe.data, "test")
-
-    @cached_property
-    def keys(self) -> tuple[Any, ...]:
-        """Labels as the label tables know them: names of expressions, numbers of action units."""
-        if self.tested.kind == "expression":
-            return self.tested.labels
-        return tuple(int(name[2:]) for name in self.tested.labels)
+    def make_encoder(self) -> CLIP:
+        """The recipe's encoder, with patches fine enough for heatmaps."""
+        return explainable_encoder(self.recipe.encoder, self.start)
 
     @cached_property
     def tokens(self) -> dict[str, Tensor]:
         """Token ids (C, L) by role, each with the fixed template."""
-        found = label_tokens(self.recipe.encoder.name, self.tested.kind, self.keys)
+        found = label_tokens(self.recipe.encoder.name, self.tested.kind, self.tested.keys)
         return {role: found[role][0].to(self.device) for role in ROLES}
 
     @cached_property
@@ -110,23 +100,16 @@ class ScoreTask(Task):
         fillings = {"name": prompting.names, "description": prompting.describe}
         return {
             role: slots(
-                tokenize, prompting.prompts("clef", role, fill(kind, self.keys))[0], fill(kind, self.keys)
+                tokenize,
+                prompting.prompts("clef", role, fill(kind, self.tested.keys))[0],
+                fill(kind, self.tested.keys),
             )
             for role, fill in fillings.items()
         }
 
-    def __len__(self) -> int:
-        return len(self.tested)
-
-    def loss(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Not there: nothing is trained."""
-        raise NotImplementedError("heatmaps.score trains nothing")
-
-    def evaluate(self, split: str) -> Outcome:
-        """Score the test pictures; there is nothing to select, so the validation people are not looked at."""
-        if split == "val":
-            return Outcome({"score": 0.0})
-        items = chosen(self.tested, self.options)
+    def scored(self, loaded: Dataset) -> Outcome:
+        """Score the test pictures that show a label."""
+        items = chosen(loaded, self.options)
         masks = self._masks(items)
         scored, examples = [], {}
         for row in np.unique(items["row"]):
@@ -149,13 +132,13 @@ class ScoreTask(Task):
     def ask(self, row: int) -> Answers:
         """Answers of one test picture to every name and description."""
         picture = next(Pictures(self.tested.images[row : row + 1], self.device).batches(1))
-        texts, count = torch.cat([self.tokens[role] for role in ROLES]), len(self.keys)
-        maps, tokens = relevance(self.model, picture, texts)
-        last, _ = relevance(self.model, picture, texts, start_layer=-1)
+        texts, count = torch.cat([self.tokens[role] for role in ROLES]), len(self.tested.keys)
+        maps, tokens = relevance(self.encoder, picture, texts)
+        last, _ = relevance(self.encoder, picture, texts, start_layer=-1)
         found = dict(zip(ROLES, maps.cpu().split(count), strict=True))
         found |= {f"{role}-last": m for role, m in zip(ROLES, last.cpu().split(count), strict=True)}
         for name, how in (("rollout", "rollout"), ("attention", "last")):
-            found[name] = attention_maps(self.model, picture, how).cpu().expand(count, -1, -1)  # type: ignore[arg-type]
+            found[name] = attention_maps(self.encoder, picture, how).cpu().expand(count, -1, -1)  # type: ignore[arg-type]
         found["random"] = torch.rand(found["name"].shape, generator=draw(self.recipe.seed, 3, row))
         return Answers(found, dict(zip(ROLES, tokens.cpu().split(count), strict=True)))
 
@@ -175,7 +158,7 @@ class ScoreTask(Task):
         out = []
         for k, label in enumerate(labels):
             row: dict[str, Any] = {c: items[c].iloc[k] for c in ("label", "sample", "subject")}
-            others = [i for i in range(len(self.keys)) if i != label]
+            others = [i for i in range(len(self.tested.keys)) if i != label]
             row |= self._agreement(answers, int(label), others)
             if masks is not None and bool(masks[k].any()):
                 absent = [i for i in others if i not in shown] or others
@@ -185,7 +168,7 @@ class ScoreTask(Task):
 
     def _agreement(self, answers: Answers, label: int, others: Sequence[int]) -> dict[str, float]:
         asked = answers.maps["name"][label : label + 1]
-        told = correlation(asked.expand(len(self.keys), -1, -1), answers.maps["description"])
+        told = correlation(asked.expand(len(self.tested.keys), -1, -1), answers.maps["description"])
         found = {"agreement/own": float(told[label]), "agreement/other": float(told[others].mean())}
         for role in ROLES:
             own, chance = on_label(

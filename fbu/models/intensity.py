@@ -17,10 +17,10 @@ from torch import Tensor
 
 from fbu.data.dataset import Dataset
 from fbu.errors import DataError
-from fbu.evaluation.predictions import score
+from fbu.evaluation.predictions import prediction_frame, score
 from fbu.featureprobes import graded
 from fbu.labels import prompting
-from fbu.models.clef import CLEF, FinetuneTask, Finetuning, prediction_frame
+from fbu.models.clef import FinetuneTask, Finetuning
 from fbu.models.encoders import tokenizer_for
 from fbu.recipes import Recipe
 from fbu.training import Options, Outcome, Task
@@ -40,20 +40,22 @@ class GradedTask(FinetuneTask):
 
     def __init__(self, recipe: Recipe, device: torch.device, start: Path | None) -> None:
         super().__init__(recipe, device, start)
-        if self.kind != "au":
-            raise DataError(f"{recipe.data.name} has expressions: words of intensity need action units")
         if "N" not in self.options.use:
             raise ValueError(
                 f"words of intensity stand in label names, but option use is {self.options.use!r}"
             )
-        units = [int(name[2:]) for name in self.train_split.labels]
-        tokenize = tokenizer_for(recipe.encoder.name)
+
+    def tokens(self) -> dict[str, Tensor]:
+        """Token ids of all weak wordings, then of all strong ones, by role."""
+        if self.kind != "au":
+            raise DataError(f"{self.recipe.data.name} has expressions: words of intensity need action units")
+        tokenize, units = tokenizer_for(self.recipe.encoder.name), self.train_split.keys
         said = {"name": prompting.names("au", units), "description": prompting.describe("au", units)}
         tokens = {}
         for role, words in said.items():
             both = [f"{text} {suffix}" for suffix in prompting.INTENSITY_SUFFIXES for text in words]
             tokens[role] = torch.stack([tokenize(filled) for filled in prompting.prompts("clef", role, both)])
-        self.model = CLEF(self.encoder, tokens, self.options.use, self.options.text_encoder).to(device)
+        return tokens
 
     @cached_property
     def targets(self) -> Tensor:
@@ -79,14 +81,12 @@ def graded_targets(loaded: Dataset) -> np.ndarray:
     """
     strong = np.empty((len(loaded), len(loaded.labels)), bool)
     for i, name in enumerate(loaded.labels):
-        column = next(
-            (c for c in (f"true_{name}_intensity", f"{name}_intensity") if c in loaded.records), None
-        )
-        if column is None:
+        intensity = loaded.intensity(name)
+        if intensity is None:
             raise DataError(
                 f"{loaded.name} does not grade {name}: words of intensity can be trained on its twin only"
             )
-        strong[:, i] = loaded.records[column].to_numpy(float) >= STRONG
+        strong[:, i] = intensity >= STRONG
     on, coded = loaded.targets == 1, loaded.targets >= 0
     both = np.concatenate([on & ~strong, on & strong], axis=1).astype(np.int8)
     both[~np.concatenate([coded, coded], axis=1)] = -1

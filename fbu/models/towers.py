@@ -20,8 +20,9 @@ from torch import Tensor
 from fbu.data.towers import Captioned, captioned
 from fbu.labels import prompting
 from fbu.labels.names import EXPRESSIONS
-from fbu.models.encoders import encoder_from, tokenizer_for
+from fbu.models.encoders import encode_text, tokenizer_for
 from fbu.models.pictures import Pictures
+from fbu.models.tasks import EncoderTask
 from fbu.recipes import Recipe
 from fbu.training import Options, Outcome, Task
 
@@ -43,15 +44,14 @@ TOWERS: dict[str, dict[str, Any]] = {
 }
 
 
-class ContrastTask(Task):
+class ContrastTask(EncoderTask):
     """Image-text contrast; scored by naming the expression of held-out faces without training for it."""
 
     options_type: ClassVar[type[Options]] = Contrast
 
     def __init__(self, recipe: Recipe, device: torch.device, start: Path | None) -> None:
         super().__init__(recipe, device, start)
-        model = encoder_from(recipe.encoder)
-        self.model: CLIP = model.to(device)
+        self.model: CLIP = self.encoder.to(device)
         self.tokenize = tokenizer_for(recipe.encoder.name)
 
     @cached_property
@@ -91,7 +91,7 @@ class ContrastTask(Task):
         x = self.pictures.batch(rows, self.recipe.augment, generator)
         z_image = F.normalize(self.model.encode_image(x), dim=-1)
         tokens = self.tokens[rows].long().to(self.device)
-        z_text = F.normalize(self.model.encode_text(tokens), dim=-1)
+        z_text = F.normalize(encode_text(self.model, tokens), dim=-1)
         scale = self.model.logit_scale.exp().clamp(max=100)
         return {"loss": ClipLoss()(z_image.float(), z_text.float(), scale)}
 
@@ -103,10 +103,8 @@ class ContrastTask(Task):
         names = list(EXPRESSIONS)
         prompts = prompting.prompts("clef", "name", prompting.names("expression", names))[0]
         tokens = self.tokenize(prompts).to(self.device)
-        z_name = F.normalize(self.model.encode_text(tokens), dim=-1).cpu()
-        encode = self.model.encode_image
-        batches = Pictures(held.images[half], self.device).batches(256)
-        z = torch.cat([F.normalize(encode(x), dim=-1).cpu() for x in batches])
+        z_name = F.normalize(encode_text(self.model, tokens), dim=-1).cpu()
+        z = self.features(held.images[half])
         found = (z @ z_name.T).argmax(1).numpy()
         truth = np.array([names.index(n) for n in held.shown[half]])
         recall = [(found[truth == c] == c).mean() for c in np.unique(truth)]

@@ -6,16 +6,11 @@ import torch
 import torch.nn.functional as F
 
 from fbu import data, labels, losses
-from fbu.models.clef import (
-    CLEF,
-    FinetuneTask,
-    PretrainTask,
-    frequency_weights,
-    label_tokens,
-    prediction_frame,
-)
+from fbu.evaluation.predictions import prediction_frame
+from fbu.models.clef import CLEF, FinetuneTask, PretrainTask, label_tokens
 from fbu.models.encoders import load_dual_encoder
 from fbu.models.pictures import Pictures
+from fbu.models.tasks import frequency_weights
 from fbu.recipes import Recipe
 from fbu.training import draw
 

@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 
 from fbu.errors import DataError
 from fbu.models import load_dual_encoder, parameter_counts, tokenizer_for
-from fbu.models.encoders import TINY_CONFIG, Tokenizer, encoder_from, fill
+from fbu.models.encoders import TINY_CONFIG, Tokenizer, encode_text, encoder_from, fill
 from fbu.models.starting import start_weights
 from fbu.recipes import EncoderSpec
 
@@ -150,3 +150,37 @@ def test_start_weights_take_the_encoder_only(tiny, tmp_path):
     save_file(state, tmp_path / "weights.safetensors")
     with pytest.raises(DataError, match="visual.proj"):
         start_weights(fresh, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["fbu-tiny", "ViT-B-32-quickgelu"])
+def test_padding_behind_the_texts_changes_no_feature(name):
+    """Neither do texts of other lengths beside one; the gradient is that of the whole context."""
+    torch.manual_seed(0)
+    model = load_dual_encoder(name).eval()
+    tokens = tokenizer_for(name)(
+        ["a happy face", "a face that shows a great deal of surprise, and an open mouth"]
+    )
+    whole = model.encode_text(tokens)
+    torch.testing.assert_close(encode_text(model, tokens), whole, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(encode_text(model, tokens[:1]), whole[:1], rtol=1e-4, atol=1e-5)
+    gradient = [
+        torch.autograd.grad(z.square().sum(), model.token_embedding.weight)[0]
+        for z in (whole, encode_text(model, tokens))
+    ]
+    torch.testing.assert_close(*gradient, rtol=1e-3, atol=1e-5)
+
+
+def test_fewer_positions_are_read():
+    model = load_dual_encoder("fbu-tiny").eval()
+    seen = []
+    model.transformer.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape[1]))
+    tokens = tokenizer_for("fbu-tiny")(["a happy face"])
+    encode_text(model, tokens)
+    assert seen == [int((tokens != 0).sum())]
+
+
+def test_a_text_tower_of_another_kind_reads_everything():
+    model = load_dual_encoder("fbu-tiny").eval()
+    model.text_pool_type = "last"
+    tokens = tokenizer_for("fbu-tiny")(["a happy face"])
+    assert torch.equal(encode_text(model, tokens), model.encode_text(tokens))

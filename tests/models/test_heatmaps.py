@@ -35,7 +35,6 @@ def recipe(name="bp4d", images=0, **options):
 def task():
     torch.manual_seed(0)
     made = ScoreTask(recipe(), CPU, None)
-    made.model.eval()
     return made
 
 
@@ -65,7 +64,7 @@ def test_an_item_s_numbers_can_be_computed_by_hand(task, outcome):
     row = int(np.flatnonzero(task.tested.records["sample"] == item["sample"])[0])
     at = task.tested.labels.index(item["label"])
     picture = next(Pictures(task.tested.images[row : row + 1], CPU).batches(1))
-    alone, _ = relevance(task.model, picture, task.tokens["description"][at : at + 1], start_layer=-1)
+    alone, _ = relevance(task.encoder, picture, task.tokens["description"][at : at + 1], start_layer=-1)
     mask = region(true_change(task.recipe, [item["sample"]], [item["label"]]))
     score = pointing_game(upsample(alone, (64, 64)), mask)
     assert float(score) == pytest.approx(item["pointing/description-last"], abs=1e-5)
@@ -115,7 +114,6 @@ def test_photographs_are_asked_by_their_label(task):
 def test_expressions_without_masks_still_compare_name_and_description(monkeypatch):
     torch.manual_seed(0)
     made = ScoreTask(recipe("affectnet", pictures=1), CPU, None)
-    made.model.eval()
     monkeypatch.setattr(ScoreTask, "_masks", lambda self, items: None)
     found = made.evaluate("test").metrics
     assert -1 <= found["agreement/own"] <= 1 and 0 < found["words/name"] < 1
@@ -169,13 +167,13 @@ def test_means_are_over_labels():
 
 
 def test_what_is_refused(monkeypatch, task):
-    with pytest.raises(ValueError, match="trains nothing: set optim.images to 0"):
+    with pytest.raises(ValueError, match="heatmaps.score trains nothing: give optim.images=0, not 64"):
         ScoreTask(recipe(images=64), CPU, None)
     from fbu.models.encoders import load_dual_encoder
 
     monkeypatch.setattr("fbu.models.heatmaps.explainable_encoder", lambda *_: load_dual_encoder("fbu-tiny"))
     with pytest.raises(ValueError, match=r"patch grid is \(4, 4\)"):
         ScoreTask(recipe(), CPU, None)
-    assert task.evaluate("val").metrics == {"score": 0.0}
-    with pytest.raises(NotImplementedError):
+    assert task.evaluate("val").metrics == {}
+    with pytest.raises(RuntimeError, match="trains nothing"):
         task.loss(torch.arange(2), torch.Generator())

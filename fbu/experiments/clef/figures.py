@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from fbu.data.dataset import expression_key
 from fbu.data.specs import load_spec
 from fbu.experiments.clef.stages import FULL, Source, finetuning, pretraining, split_of, untrained
 from fbu.experiments.common import Cell, Table
 from fbu.experiments.profiles import Profile, profile_named, source_of, tower
-from fbu.models.clef import expression_key
 from fbu.recipes import DataSpec, Recipe
 
 
