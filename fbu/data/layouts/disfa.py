@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fbu.data.layouts.disfa_twin import write
-from fbu.data.layouts.files import lines
+from fbu.data.layouts.files import in_any_case, lines
 from fbu.data.layouts.frames import STRONGEST, numbered_files
 from fbu.data.manifest import Manifest
 from fbu.data.media.videos import VideoFrames, count_frames
@@ -119,11 +119,7 @@ def threshold_of(manifest: Manifest) -> int:
 
 def folder_of(parent: Path, names: Sequence[str]) -> Path | None:
     """First of some folders that is there, whatever the case of its letters."""
-    there: dict[str, Path] = {}
-    for path in sorted(parent.iterdir()) if parent.is_dir() else ():
-        if path.is_dir():
-            there.setdefault(path.name.lower(), path)
-    return next((there[name.lower()] for name in names if name.lower() in there), None)
+    return next((path for name in names for path in in_any_case(parent, name) if path.is_dir()), None)
 
 
 def needed(root: Path, manifest: Manifest, role: str) -> Path:
