@@ -1,17 +1,13 @@
-"""What the writers of twins share: fixed draws by name, steps of intensity, and intensity files."""
+"""What the writers of twins share: fixed draws by name, and what coders make of intensities."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
-from fbu.data.layouts.files import write_lines
-from fbu.data.layouts.frames import STRONGEST, intensity_name
+from fbu.data.layouts.frames import STRONGEST
 
 #: FACS intensity from which a unit is present ("B or above").
 PRESENT = 2.0
@@ -31,19 +27,3 @@ def whole_steps(intensity: ArrayLike) -> np.ndarray:
     [0, 1, 2, 5]
     """
     return np.floor(np.asarray(intensity, float)).astype(int).clip(0, STRONGEST)
-
-
-def write_intensities(folder: Path, sequence: str, part: pd.DataFrame, units: Sequence[int]) -> None:
-    """Write ``AU06/F001_T1_AU06.csv`` ... of one sequence, for the units that the records have.
-
-    Args:
-        folder: of the intensities.
-        sequence: ``F001_T1``.
-        part: records with frame and ``AU<n>_intensity``.
-        units: action units.
-    """
-    for unit in units:
-        if f"AU{unit}_intensity" in part:
-            steps = whole_steps(part[f"AU{unit}_intensity"])
-            text = [f"{frame},{step}" for frame, step in zip(part["frame"], steps, strict=True)]
-            write_lines(folder / intensity_name(sequence, unit), text)
