@@ -201,19 +201,19 @@ def _fill(
     draft: Path, root: Path, table: pd.DataFrame, how: How, progress: Progress | None
 ) -> tuple[dict[str, str], int]:
     """Write the pictures and records; returns path -> reason of what could not be read, and the rows kept."""
-    block, store = how.media.block, how.store
+    block = how.media.block
 
     def decode_block(start: int) -> list[list[bytes | str]]:
         part = table.iloc[start : start + block]
         found: list[list[bytes | str]] = []
         for at, frames in enumerate(how.media.open(root, part), start):
             given = None if how.points is None else how.points[at]
-            found.append([_packed(frame, how, given, store) for frame in frames])
+            found.append([_packed(frame, how, given) for frame in frames])
         return found
 
     reasons: dict[str, str] = {}
     counts, lost = np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
-    with ThreadPoolExecutor(_THREADS) as pool, writer(draft, store, how.image_size) as out:
+    with ThreadPoolExecutor(_THREADS) as pool, writer(draft, how.store, how.image_size) as out:
         waiting: deque[tuple[int, Future[list[list[bytes | str]]]]] = deque()
         starts = iter(range(0, len(table), block))
         while True:
@@ -242,11 +242,12 @@ def _fill(
     return reasons, int((counts > 0).sum())
 
 
-def _packed(frame: Image.Image | str, how: How, points: np.ndarray | None, store: str) -> bytes | str:
+def _packed(frame: Image.Image | str, how: How, points: np.ndarray | None) -> bytes | str:
+    """What is stored of one picture, or (text) the reason why it cannot be read."""
     if isinstance(frame, str):
         return frame
     try:
-        return pack(fit(frame, how.image_size, how.preset, points), store)
+        return pack(fit(frame, how.image_size, how.preset, points), how.store)
     except UNREADABLE as error:
         return reason(error)
 
