@@ -22,6 +22,7 @@ from PIL import Image
 from fbu.config import home
 from fbu.data.alignment import preset_named
 from fbu.data.decoding import UNREADABLE, fit
+from fbu.data.face_points import FacePoints
 from fbu.data.media import PICTURES, Media, reason
 from fbu.data.stores import JpegImages, open_store, pack, writer
 from fbu.errors import DataError
@@ -69,7 +70,7 @@ class How:
         version: of the manifest.
         media: what a row's path points to.
         store: ``array`` or ``jpeg``.
-        points: what the preset needs, float ``[N, P, 2]`` in pixels, NaN where there is none.
+        points: what the preset needs, of each row.
 
     Raises:
         DataError: unknown preset, or an image size below 1.
@@ -80,7 +81,7 @@ class How:
     version: int = 1
     media: Media = PICTURES
     store: str = "array"
-    points: np.ndarray | None = None
+    points: FacePoints | None = None
 
     def __post_init__(self) -> None:
         preset_named(self.preset)
@@ -89,9 +90,7 @@ class How:
 
     def text(self) -> str:
         """Everything in here, for a key."""
-        points = (
-            None if self.points is None else hashlib.sha256(self.points.astype("<f8").tobytes()).hexdigest()
-        )
+        points = None if self.points is None else self.points.digest
         known = [_VERSION, self.version, self.image_size, self.preset, self.media.name, self.store, points]
         return json.dumps(known)
 
@@ -202,12 +201,13 @@ def _fill(
 ) -> tuple[dict[str, str], int]:
     """Write the pictures and records; returns path -> reason of what could not be read, and the rows kept."""
     block = how.media.block
+    points = None if how.points is None else how.points.array  # read before the threads start
 
     def decode_block(start: int) -> list[list[bytes | str]]:
         part = table.iloc[start : start + block]
         found: list[list[bytes | str]] = []
         for at, frames in enumerate(how.media.open(root, part), start):
-            given = None if how.points is None else how.points[at]
+            given = None if points is None else points[at]
             found.append([_packed(frame, how, given) for frame in frames])
         return found
 
