@@ -1,4 +1,4 @@
-"""Small pieces of sentences for messages and reports."""
+"""Small pieces of sentences for messages and reports; :mod:`fbu.words` takes the towers' texts apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""From tokens back to words: what a text tower's relevance says about a text that people read."""
+"""From tokens back to words: what a text tower's relevance says about a text that people read.
+
+The texts are prompts and captions; :mod:`fbu.wording` is about the package's own messages.
+"""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from fbu.config import data_root
 from fbu.data import cache, layouts, splits
 from fbu.data.alignment import preset_named
 from fbu.data.dataset import Dataset
+from fbu.data.face_points import FacePoints
 from fbu.data.layouts.files import TRUTH
 from fbu.data.manifest import Manifest, Option, Protocol, load_manifest, names, options_of_copy
 from fbu.data.stores import chosen_store
@@ -127,8 +128,8 @@ def how_made(
     return cache.How(image_size, preset, manifest.version, media, chosen_store(), given)
 
 
-def points(folder: Path, table: pd.DataFrame, manifest: Manifest, preset: str) -> np.ndarray | None:
-    """What a preset needs, float ``[N, P, 2]`` in pixels; NaN where a picture has none.
+def points(folder: Path, table: pd.DataFrame, manifest: Manifest, preset: str) -> FacePoints | None:
+    """What a preset needs, read when it is asked for; None where it needs nothing.
 
     Raises:
         DataError: the dataset has no boxes or landmarks.

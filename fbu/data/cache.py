@@ -22,6 +22,7 @@ from PIL import Image
 from fbu.config import home
 from fbu.data.alignment import preset_named
 from fbu.data.decoding import UNREADABLE, fit
+from fbu.data.face_points import FacePoints
 from fbu.data.media import PICTURES, Media, reason
 from fbu.data.stores import JpegImages, open_store, pack, writer
 from fbu.errors import DataError
@@ -69,7 +70,7 @@ class How:
         version: of the manifest.
         media: what a row's path points to.
         store: ``array`` or ``jpeg``.
-        points: what the preset needs, float ``[N, P, 2]`` in pixels, NaN where there is none.
+        points: what the preset needs, of each row.
 
     Raises:
         DataError: unknown preset, or an image size below 1.
@@ -80,7 +81,7 @@ class How:
     version: int = 1
     media: Media = PICTURES
     store: str = "array"
-    points: np.ndarray | None = None
+    points: FacePoints | None = None
 
     def __post_init__(self) -> None:
         preset_named(self.preset)
@@ -89,9 +90,7 @@ class How:
 
     def text(self) -> str:
         """Everything in here, for a key."""
-        points = (
-            None if self.points is None else hashlib.sha256(self.points.astype("<f8").tobytes()).hexdigest()
-        )
+        points = None if self.points is None else self.points.digest
         known = [_VERSION, self.version, self.image_size, self.preset, self.media.name, self.store, points]
         return json.dumps(known)
 
@@ -201,19 +200,20 @@ def _fill(
     draft: Path, root: Path, table: pd.DataFrame, how: How, progress: Progress | None
 ) -> tuple[dict[str, str], int]:
     """Write the pictures and records; returns path -> reason of what could not be read, and the rows kept."""
-    block, store = how.media.block, how.store
+    block = how.media.block
+    points = None if how.points is None else how.points.array  # read before the threads start
 
     def decode_block(start: int) -> list[list[bytes | str]]:
         part = table.iloc[start : start + block]
         found: list[list[bytes | str]] = []
         for at, frames in enumerate(how.media.open(root, part), start):
-            given = None if how.points is None else how.points[at]
-            found.append([_packed(frame, how, given, store) for frame in frames])
+            given = None if points is None else points[at]
+            found.append([_packed(frame, how, given) for frame in frames])
         return found
 
     reasons: dict[str, str] = {}
     counts, lost = np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
-    with ThreadPoolExecutor(_THREADS) as pool, writer(draft, store, how.image_size) as out:
+    with ThreadPoolExecutor(_THREADS) as pool, writer(draft, how.store, how.image_size) as out:
         waiting: deque[tuple[int, Future[list[list[bytes | str]]]]] = deque()
         starts = iter(range(0, len(table), block))
         while True:
@@ -242,11 +242,12 @@ def _fill(
     return reasons, int((counts > 0).sum())
 
 
-def _packed(frame: Image.Image | str, how: How, points: np.ndarray | None, store: str) -> bytes | str:
+def _packed(frame: Image.Image | str, how: How, points: np.ndarray | None) -> bytes | str:
+    """What is stored of one picture, or (text) the reason why it cannot be read."""
     if isinstance(frame, str):
         return frame
     try:
-        return pack(fit(frame, how.image_size, how.preset, points), store)
+        return pack(fit(frame, how.image_size, how.preset, points), how.store)
     except UNREADABLE as error:
         return reason(error)
 

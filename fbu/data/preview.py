@@ -48,7 +48,8 @@ def preview(
     table = layouts.read(folder, manifest)
     chosen, columns = _chosen(table, manifest, rows, np.random.default_rng(seed))
     preset = data.preset_of(manifest, None, folder)
-    points = data.points(folder, chosen, manifest, preset)
+    given = data.points(folder, chosen, manifest, preset)
+    points = None if given is None else given.array
     images, captions = [], []
     opened = layouts.media(manifest.name).open(folder, chosen)
     for at, (row, frames) in enumerate(zip(chosen.to_dict("records"), opened, strict=True)):

@@ -11,8 +11,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from fbu.data.towers import Captioned
-from fbu.data.unnamed import unnamed
+from fbu.data.towers import Captioned, captioned
 from fbu.models.towers import Contrast, ContrastTask
 from fbu.training import Options, Task
 
@@ -24,7 +23,7 @@ class Unnamed(Contrast):
 
 
 class UnnamedTask(ContrastTask):
-    """Image-text contrast on faces, with captions that leave out the words of some expressions."""
+    """Image-text contrast, with captions that leave out the words of some expressions."""
 
     options_type: ClassVar[type[Options]] = Unnamed
 
@@ -32,14 +31,13 @@ class UnnamedTask(ContrastTask):
     def shown(self) -> Captioned:
         """Everything that the tower is shown, with the shorter captions."""
         spec, settings = self.recipe.data, self.options
-        if settings.faces != 1:
-            raise ValueError(f"towers without names are shown faces only, got faces={settings.faces}")
-        return unnamed(
-            settings.omit,
+        return captioned(
+            faces=settings.faces,
             style=settings.style,
             size=spec.size,
             image_size=spec.image_size,
             seed=spec.seed,
+            omit=settings.omit,
         )
 
 

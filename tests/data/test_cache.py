@@ -11,6 +11,7 @@ from PIL import Image
 from fbu.config import home
 from fbu.data import cache
 from fbu.data.decoding import decode, fit
+from fbu.data.face_points import FacePoints
 from fbu.data.media.videos import Clips
 from fbu.errors import DataError
 
@@ -77,8 +78,8 @@ def test_key_follows_content_not_place_or_time(tmp_path: Path, picture: Callable
         cache.How(8, media=Clips(64)),
         cache.How(8, media=Clips(32)),
         cache.How(8, store="jpeg"),
-        cache.How(8, "five_points", points=points),
-        cache.How(8, "five_points", points=points + 1),
+        cache.How(8, "five_points", points=FacePoints(lambda: points)),
+        cache.How(8, "five_points", points=FacePoints(lambda: points + 1)),
     ]
     assert len({cache.key_of(tmp_path / "a", ["x.png"], how) for how in others} | {key["a"]}) == 9
 

@@ -9,7 +9,6 @@ import torch
 import fbu.data.towers as pictures
 from fbu import runs
 from fbu.data.caption_words import EMOTIONS
-from fbu.data.unnamed import unnamed
 from fbu.experiments.profiles import PROFILES, profile_named, tower
 from fbu.labels.names import EXPRESSIONS
 from fbu.models.clef import FinetuneTask
@@ -19,19 +18,20 @@ from fbu.recipes import DataSpec, OptimSpec, Recipe
 from fbu.training import draw
 
 
-def test_left_out_words_never_occur_and_pictures_stay(few):
-    common = {"style": "detailed", "size": "quick", "image_size": 32}
-    base = pictures.captioned(faces=1.0, **common)
-    silent = unnamed(EXPRESSIONS, **common)
+def test_left_out_words_never_occur_and_pictures_stay(few, monkeypatch):
+    common = {"faces": 1.0, "style": "detailed", "size": "quick", "image_size": 32}
+    base = pictures.captioned(**common)
+    monkeypatch.setattr(pictures, "_draw", lambda *_: pytest.fail("drawn again"))
+    silent = pictures.captioned(omit=EXPRESSIONS, **common)
     words = {w for text in silent.captions for w in re.findall(r"[a-z]+", text)}
     assert not words & {w for group in EMOTIONS.values() for w in group}
     assert {w for text in base.captions for w in re.findall(r"[a-z]+", text)} & set(EMOTIONS)
     assert np.array_equal(silent.images, base.images) and np.array_equal(silent.shown, base.shown)
-    assert unnamed((), **common).captions == base.captions  # nothing left out, nothing changed
+    assert pictures.captioned(omit=(), **common).captions == base.captions
 
 
 def test_only_the_named_ones_are_left_out(few):
-    silent = unnamed(("anger",), style="detailed", size="quick", image_size=32)
+    silent = pictures.captioned(faces=1.0, style="detailed", size="quick", image_size=32, omit=("anger",))
     words = {w for text in silent.captions for w in re.findall(r"[a-z]+", text)}
     assert not words & set(EMOTIONS["anger"]) and words & set(EMOTIONS["happiness"])
 
@@ -44,13 +44,6 @@ def test_the_silent_tower_trains_on_the_short_captions(few):
     loss.backward()
     assert torch.isfinite(loss) and task.model.token_embedding.weight.grad.abs().sum() > 0
     assert task.evaluate("test").metrics["chance"] == 1 / 8
-
-
-def test_a_silent_tower_sees_faces_only(few):
-    recipe = tower("FaRL", profile_named("quick"), omit=("anger",))
-    recipe = recipe.model_copy(update={"options": {**recipe.options, "faces": 0.5}})
-    with pytest.raises(ValueError, match="faces=0.5"):
-        len(UnnamedTask(recipe, torch.device("cpu"), None))
 
 
 def test_labels_are_read_from_captions():

@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from fbu.data.checks import Copy, Problem, Row
 from fbu.data.decoding import UNREADABLE
+from fbu.data.layouts.files import in_any_case
 from fbu.wording import some
 
 Progress = Callable[[int, int], None]
@@ -102,14 +103,9 @@ def _absent(copy: Copy, path: str, row: Row) -> Problem | None:
         what = f"{path} is a folder, not a picture"
         return Problem("error", "missing picture", row.file, row.line, what, "put the picture in its place")
     what, mend = f"{path} is missing", "restore the picture, or remove its row"
-    other = next((name for name in _names(full.parent) if name.lower() == full.name.lower()), None)
-    if other is not None:
-        what, mend = f"{what}, but {other} is there", "rename the file: letters count"
+    if others := in_any_case(full.parent, full.name):
+        what, mend = f"{what}, but {others[0].name} is there", "rename the file: letters count"
     return Problem("error", "missing picture", row.file, row.line, what, mend)
-
-
-def _names(folder: Path) -> list[str]:
-    return os.listdir(folder) if folder.is_dir() else []
 
 
 def _look(root: Path, path: str) -> _Seen:

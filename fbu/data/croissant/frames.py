@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from fbu.data.croissant.nodes import INTEGER, Described, Node, column, field, file_set, of_file, records
 from fbu.data.layouts import bp4d_twin, bp4dplus, disfa_twin
+from fbu.data.layouts.twin_sequences import OCCURRENCE
 from fbu.data.manifest import Manifest
 
 _KEY = ("subject", "activity", "frame")
@@ -105,7 +106,7 @@ def _tasks(manifest: Manifest, images: str, frame: str, units: Mapping[int, str]
         frame: column of the frame number.
         units: column of each unit.
     """
-    occurrence = [f"{bp4d_twin.OCCURRENCE}/*.csv"]
+    occurrence = [f"{OCCURRENCE}/*.csv"]
     files = [
         file_set("occurrence", occurrence, "text/csv", "One file a sequence; 9 is not coded."),
         file_set("pictures", [f"{images}/*/*/*.jpg"], "image/jpeg", "Frames; zero padding differs."),

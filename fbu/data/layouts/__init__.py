@@ -7,8 +7,8 @@ A layout module offers
   left out are counted by reason in ``frame.attrs["skipped"]``;
 * ``write(world, root, *, image_size)``: the same files from a drawn population;
 * ``media`` (optional): how rows that are not picture files are opened, see `fbu.data.media`;
-* ``points(root, table, manifest, needs) -> float [N, P, 2] | None`` (optional): boxes or landmarks of the rows
-  in pixels, for alignment presets.
+* ``points(root, table, manifest, needs) -> FacePoints | None`` (optional): boxes or landmarks of the rows, for
+  alignment presets.
 
 It is found by the dataset's name, so a new dataset is one module here and one manifest.
 """
@@ -20,9 +20,9 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pandas as pd
 
+from fbu.data.face_points import FacePoints
 from fbu.data.layouts.files import TRUTH, inside, table
 from fbu.data.manifest import Manifest
 from fbu.data.media import PICTURES, Media
@@ -49,11 +49,8 @@ def media(name: str) -> Media:
     return found
 
 
-def points(root: Path, table: pd.DataFrame, manifest: Manifest, needs: str) -> np.ndarray | None:
-    """Boxes (two corners) or landmarks of a table's rows, float ``[N, P, 2]`` in pixels, NaN where there is none.
-
-    None when the dataset does not come with them.
-    """
+def points(root: Path, table: pd.DataFrame, manifest: Manifest, needs: str) -> FacePoints | None:
+    """Boxes or landmarks of a table's rows, read when they are asked for; None when the dataset has none."""
     module = layout(manifest.name)
     return module.points(root, table, manifest, needs) if hasattr(module, "points") else None
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from fbu.data.layouts.bp4d_twin import INTENSITY, OCCURRENCE
-from fbu.data.layouts.files import World, folder, write_lines, write_twin_pictures
+from fbu.data.layouts.files import World, folder
 from fbu.data.layouts.frames import SUBJECT, read_frames, whole_option
-from fbu.data.layouts.twin_frames import PRESENT, draw, write_intensities
+from fbu.data.layouts.twin_frames import draw
+from fbu.data.layouts.twin_sequences import (
+    with_lost_frame,
+    write_intensities,
+    write_occurrence,
+    write_sequences,
+)
 from fbu.data.manifest import Manifest, Option, load_manifest
 from fbu.errors import DataError
 
@@ -95,30 +99,18 @@ def write(world: World, root: Path, *, image_size: int) -> None:
         root: the dataset's folder.
         image_size: side of the pictures in pixels.
     """
-    records = world.records.reset_index(drop=True)
-    samples, paths = [], []
-    for subject, task, frame in zip(records["subject"], records["activity"], records["frame"], strict=True):
-        width = 4 if draw(subject) % 140 < 41 else 3
-        samples.append(f"{subject}/{task}/{frame:04d}")
-        paths.append(f"{IMAGES}/{subject}/{task}/{frame:0{width}d}.jpg")
     graded = load_manifest("bp4dplus").intensity_aus
-    for (subject, task), part in records.groupby(["subject", "activity"], sort=True):
-        if task in CODED_TASKS:
-            part = part.sort_values("frame")
-            sequence = f"{subject}_{task}"
-            if sequence == "F041_T7" or draw(sequence) % 20 == 0:
-                part = pd.concat([part, part[-1:].assign(frame=part["frame"].iloc[-1] + 1)])
-            _write_occurrence(root / OCCURRENCE / f"{sequence}.csv", part)
-            write_intensities(root / INTENSITY, sequence, part, graded)
-    write_twin_pictures(world, root, samples, paths, image_size)
 
+    def digits(subject: str, task: str) -> int:
+        return 4 if draw(subject) % 140 < 41 else 3
 
-def _write_occurrence(path: Path, part: pd.DataFrame) -> None:
-    """Occurrence file of one sequence."""
-    values = np.full((len(part), len(UNITS)), 9)
-    for column, unit in enumerate(UNITS):
-        if f"AU{unit}_intensity" in part:
-            values[:, column] = part[f"AU{unit}_intensity"].to_numpy() >= PRESENT
-    header = ",".join(map(str, [1, *UNITS]))
-    rows = [",".join(map(str, [frame, *row])) for frame, row in zip(part["frame"], values, strict=True)]
-    write_lines(path, [header, *rows])
+    def write_codes(subject: str, task: str, part: pd.DataFrame) -> None:
+        if task not in CODED_TASKS:
+            return
+        sequence = f"{subject}_{task}"
+        if sequence == "F041_T7" or draw(sequence) % 20 == 0:
+            part = with_lost_frame(part)
+        write_occurrence(root, sequence, part, [1, *UNITS], UNITS)
+        write_intensities(root, sequence, part, graded)
+
+    write_sequences(world, root, images=IMAGES, digits=digits, write_codes=write_codes, image_size=image_size)

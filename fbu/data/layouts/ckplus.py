@@ -20,7 +20,7 @@ from fbu.data.layouts.files import (
     write_twin_pictures,
 )
 from fbu.data.layouts.frames import STRONGEST, numbered_files
-from fbu.data.layouts.twin_frames import draw
+from fbu.data.layouts.twin_frames import draw, whole_steps
 from fbu.data.manifest import Manifest, load_manifest
 from fbu.errors import DataError
 
@@ -207,8 +207,7 @@ def _facs_lines(record: pd.Series) -> list[str]:
     """Units of at least the first grade; the file of a face without any is empty."""
     found = []
     for unit in load_manifest("ckplus").intensity_aus:
-        # Whole steps downwards, as grades A to E begin at 1 to 5.
-        step = min(int(record.get(f"AU{unit}_intensity", 0)), 5)
+        step = int(whole_steps(record.get(f"AU{unit}_intensity", 0)))
         if step >= 1:
             unknown = draw(f"{record['sample']} AU{unit}") % 10 == 0
             found.append(f"   {unit:.7e}   {0 if unknown else step:.7e}")

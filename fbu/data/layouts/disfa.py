@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
+from fbu.data.face_points import FacePoints
 from fbu.data.layouts.disfa_twin import write
-from fbu.data.layouts.files import lines
+from fbu.data.layouts.files import in_any_case, lines
 from fbu.data.layouts.frames import STRONGEST, numbered_files
 from fbu.data.manifest import Manifest
 from fbu.data.media.videos import VideoFrames, count_frames
@@ -119,11 +120,7 @@ def threshold_of(manifest: Manifest) -> int:
 
 def folder_of(parent: Path, names: Sequence[str]) -> Path | None:
     """First of some folders that is there, whatever the case of its letters."""
-    there: dict[str, Path] = {}
-    for path in sorted(parent.iterdir()) if parent.is_dir() else ():
-        if path.is_dir():
-            there.setdefault(path.name.lower(), path)
-    return next((there[name.lower()] for name in names if name.lower() in there), None)
+    return next((path for name in names for path in in_any_case(parent, name) if path.is_dir()), None)
 
 
 def needed(root: Path, manifest: Manifest, role: str) -> Path:
@@ -276,13 +273,13 @@ def _subject(folder: Path, subject: str, manifest: Manifest) -> tuple[np.ndarray
     return frames, np.array(values, dtype=np.int8).reshape(len(frames), len(columns))
 
 
-def points(root: Path, table: pd.DataFrame, manifest: Manifest, needs: str) -> np.ndarray | None:
-    """The owner's landmarks of some rows: float ``[N, 66, 2]`` in pixels, NaN where a frame has no file.
+def points(root: Path, table: pd.DataFrame, manifest: Manifest, needs: str) -> FacePoints | None:
+    """The owner's landmarks of some rows, 66 each, NaN where a frame has no file; None without a folder of them.
 
-    None where there is no folder of them. File number n is frame n + 1.
+    File number n is frame n + 1.
 
     Raises:
-        DataError: a file without 66 points under the key ``pts``, or landmarks of the other camera.
+        DataError: landmarks of the other camera; once they are read, a file without 66 points under the key ``pts``.
     """
     base = folder_of(root, manifest.tree.folders["landmarks"])
     if needs != "landmarks" or base is None:
@@ -293,16 +290,21 @@ def points(root: Path, table: pd.DataFrame, manifest: Manifest, needs: str) -> n
             f"disfa: the landmarks are taken to be of the {own} view, not of the {view} one: set option landmarks to "
             f"{view} if they are, or choose the preset none, centre or mtcnn"
         )
-    out = np.full((len(table), POINTS, 2), np.nan)
+    files: list[Path | None] = [None] * len(table)
     for subject, rows in table.groupby("subject", sort=False).indices.items():
         person = folder_of(base, [str(subject)])
         inner = None if person is None else folder_of(person, [LANDMARK_FOLDER])
         if inner is not None:
-            files = numbered_files(inner, LANDMARKS)
+            there = numbered_files(inner, LANDMARKS)
             for row, at in zip(rows, table["frame_at"].iloc[rows], strict=True):
-                if at in files:
-                    out[row] = _landmarks(inner / files[at])
-    return out
+                if at in there:
+                    files[row] = inner / there[at]
+    return FacePoints(partial(_all_landmarks, files), files)
+
+
+def _all_landmarks(files: Sequence[Path | None]) -> np.ndarray:
+    nowhere = np.full((POINTS, 2), np.nan)
+    return np.array([nowhere if path is None else _landmarks(path) for path in files]).reshape(-1, POINTS, 2)
 
 
 def _landmarks(path: Path) -> np.ndarray:

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fbu.data.layouts.files import World, write_lines, write_twin_pictures
-from fbu.data.layouts.frames import STRONGEST
-from fbu.data.layouts.twin_frames import draw
+from fbu.data.layouts.twin_frames import draw, whole_steps
 from fbu.data.layouts.twin_places import Placed
 from fbu.data.manifest import load_manifest
 
@@ -58,8 +57,7 @@ def write(world: World, root: Path, *, image_size: int) -> None:
 def _write_labels(folder: Path, subject: str, part: pd.DataFrame) -> None:
     frames = part["frame"].tolist()
     for unit in load_manifest("disfa").intensity_aus:
-        # Whole steps downwards, so that intensity 2 and presence agree.
-        steps = np.floor(part[f"AU{unit}_intensity"].to_numpy(float)).astype(int).clip(0, STRONGEST).tolist()
+        steps = whole_steps(part[f"AU{unit}_intensity"]).tolist()
         text = [f"{frame},{step}" for frame, step in zip(frames, steps, strict=True)]
         if draw(subject) % 9 == 0:
             text.append(f"{frames[-1] + 1},{steps[-1]}")

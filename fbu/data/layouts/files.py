@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -137,6 +138,12 @@ def folder(root: Path, manifest: Manifest, role: str) -> Path:
 def optional_folder(root: Path, manifest: Manifest, role: str) -> Path | None:
     """As `folder`, but None when there is none."""
     return next((root / name for name in manifest.tree.folders[role] if (root / name).is_dir()), None)
+
+
+def in_any_case(parent: Path, name: str) -> list[Path]:
+    """What lies in a folder under a name, whatever the case of its letters; nothing where there is no folder."""
+    there = os.listdir(parent) if parent.is_dir() else ()
+    return sorted(parent / other for other in there if other.lower() == name.lower())
 
 
 def write_lines(path: Path, text: Sequence[str], *, final_newline: bool = True) -> None:

@@ -56,7 +56,8 @@ def draw(album: Album, size: str, seed: int) -> World:
     counts = apportion(album.counts, total)
     order = uniform(seed, index, 1, _ORDER)[:, 0].argsort(stable=True).numpy()
     label = np.repeat(list(counts), list(counts.values()))[order]
-    shown = _shown(album, label, seed, index)
+    errors = album.label_errors
+    shown = drawing.with_label_errors(label, album.counts, errors, seed=seed, index=index, stream=_ERRORS)
     code = torch.tensor([EXPRESSION_ROWS.index(name) for name in shown])
     who = drawing.people(album.first_identity, seed, person)
     au = drawing.express(code, album.display, seed, index)
@@ -93,12 +94,3 @@ def _owners(album: Album, total: int, seed: int) -> torch.Tensor:
     most = max(2, int(album.most * total))
     pictures = (1 - u).clamp(min=1e-12).pow(-1 / album.tail).long().clamp(1, most)
     return everyone.repeat_interleave(pictures)[:total]
-
-
-def _shown(album: Album, label: np.ndarray, seed: int, index: torch.Tensor) -> np.ndarray:
-    """What the face shows: the label, except for a share of errors, which show any other class."""
-    names = np.array(list(album.counts))
-    code = np.array([list(names).index(name) for name in label])
-    u = uniform(seed, index, 2, _ERRORS).numpy()
-    other = (code + 1 + (u[:, 1] * (len(names) - 1)).astype(int)) % len(names)
-    return np.where(u[:, 0] < album.label_errors, names[other], label)

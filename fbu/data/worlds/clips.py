@@ -135,7 +135,8 @@ def draw(population: Filmed, size: str, seed: int) -> ClipWorld:
     split, label = _labels(population, size, seed)
     at = torch.arange(len(label))
     number = drawing.numbers(population.first_identity, at * _MOST_FRAMES)
-    shown = _with_errors(population, label, seed, number)
+    classes, errors = next(iter(population.counts.values())), population.label_errors
+    shown = drawing.with_label_errors(label, classes, errors, seed=seed, index=number, stream=_ERRORS)
     frames = _frames(population.lengths[size], seed, number)
     noise = _noise(population.noisy, seed, number, frames)
     person = drawing.people(population.first_identity, seed, at % _PEOPLE)
@@ -167,15 +168,6 @@ def _labels(population: Filmed, size: str, seed: int) -> tuple[np.ndarray, np.nd
         labels.append(label[uniform(seed, torch.arange(total), 1, _ORDER + i)[:, 0].argsort(stable=True)])
         splits.append(np.full(total, split))
     return np.concatenate(splits), np.concatenate(labels)
-
-
-def _with_errors(population: Filmed, label: np.ndarray, seed: int, number: torch.Tensor) -> np.ndarray:
-    """What the clip shows: the label, except for a share of errors, which show any other class."""
-    names = np.array(list(next(iter(population.counts.values()))))
-    u = uniform(seed, number, 2, _ERRORS).numpy()
-    code = np.array([list(names).index(name) for name in label])
-    other = (code + 1 + (u[:, 1] * (len(names) - 1)).astype(int)) % len(names)
-    return np.where(u[:, 0] < population.label_errors, names[other], label)
 
 
 def _frames(lengths: Lengths, seed: int, number: torch.Tensor) -> torch.Tensor:

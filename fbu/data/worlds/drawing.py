@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
 import torch
 
 from fbu.data.faces import AUS, COLUMN, POSE, PROTOTYPES, STATE, Identity, Scene, normal, uniform
@@ -22,6 +25,27 @@ def people(first: int, seed: int, offset: torch.Tensor) -> torch.Tensor:
 def numbers(first: int, offset: torch.Tensor) -> torch.Tensor:
     """Numbers of pictures that no other data set uses, so that no two share a background or a pose."""
     return first * 1000 + offset
+
+
+def with_label_errors(
+    label: np.ndarray, classes: Iterable[str], share: float, *, seed: int, index: torch.Tensor, stream: int
+) -> np.ndarray:
+    """What pictures or clips show: the written label, except for a share of errors, which show any other class.
+
+    Args:
+        label: written names ``[n]``.
+        classes: all names; their order decides which one an error shows.
+        share: of errors.
+        seed: seed of the world.
+        index: number of each picture.
+        stream: of the hash; two numbers are drawn.
+    """
+    names = np.array(list(classes))
+    place = {name: i for i, name in enumerate(names.tolist())}
+    code = np.array([place[name] for name in label.tolist()])
+    u = uniform(seed, index, 2, stream).numpy()
+    other = (code + 1 + (u[:, 1] * (len(names) - 1)).astype(int)) % len(names)
+    return np.where(u[:, 0] < share, names[other], label)
 
 
 def express(expression: torch.Tensor, display: Display, seed: int, index: torch.Tensor) -> torch.Tensor:

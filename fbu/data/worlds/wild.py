@@ -23,7 +23,9 @@ def draw(population: Wild, size: str, seed: int) -> World:
     # A picture's number does not move when another split grows, so it can be the person's number, too.
     person = torch.as_tensor(number + np.where(split == "test", 15_000, 0))
     index = drawing.numbers(population.first_identity, person)
-    shown = _shown(population, label, seed, index)
+    classes = sorted(next(iter(population.counts.values())))
+    errors = population.label_errors
+    shown = drawing.with_label_errors(label, classes, errors, seed=seed, index=index, stream=_ERRORS)
     code = torch.tensor([EXPRESSION_ROWS.index(name) for name in shown])
     who = drawing.people(population.first_identity, seed, person)
     au = drawing.express(code, population.display, seed, index)
@@ -67,12 +69,3 @@ def _labels(population: Wild, size: str, seed: int) -> tuple[np.ndarray, np.ndar
         parts.append((np.full(total, split), label[order], np.arange(1, total + 1)))
     splits, labels, numbers = zip(*parts, strict=True)
     return np.concatenate(splits), np.concatenate(labels), np.concatenate(numbers)
-
-
-def _shown(population: Wild, label: np.ndarray, seed: int, index: torch.Tensor) -> np.ndarray:
-    """What the face shows: the label, except for a share of errors, which show any other class."""
-    names = np.array(list(next(iter(population.counts.values()))))
-    u = uniform(seed, index, 2, _ERRORS).numpy()
-    code = np.searchsorted(np.sort(names), label)
-    other = (code + 1 + (u[:, 1] * (len(names) - 1)).astype(int)) % len(names)
-    return np.where(u[:, 0] < population.label_errors, np.sort(names)[other], label)

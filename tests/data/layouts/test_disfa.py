@@ -1,3 +1,5 @@
+import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,8 @@ from PIL import Image
 from scipy.io import savemat
 
 from fbu import data
+from fbu.config import home
+from fbu.data.face_points import FacePoints
 from fbu.data.layouts import disfa, points, read
 from fbu.data.manifest import load_manifest
 from fbu.errors import DataError
@@ -248,10 +252,27 @@ def test_wrong_options(copy: Path, option: str, value: int | float | str, messag
         read(copy, MANIFEST.with_options({option: value}))
 
 
-def landmark(copy: Path, subject: str, name: str, value: float, shape: tuple[int, int] = (66, 2)) -> None:
+def landmark(
+    copy: Path, subject: str, name: str, value: float | np.ndarray, shape: tuple[int, int] = (66, 2)
+) -> None:
     path = copy / "Landmark_Points" / subject / "tmp_frame_lm" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    savemat(path, {"pts": np.full(shape, value)})
+    savemat(path, {"pts": np.broadcast_to(value, shape)})
+
+
+def landmarks(copy: Path, table: pd.DataFrame) -> FacePoints:
+    found = points(copy, table, MANIFEST, "landmarks")
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def with_landmarks(copy: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for subject, (_, left, _, _) in FILMED.items():
+        for at in range(left):
+            landmark(copy, subject, f"{subject}_{at:04d}_lm.mat", rng.uniform(4, 28, (66, 2)))
+    return copy
 
 
 def test_landmarks_by_frame(copy: Path) -> None:
@@ -261,34 +282,65 @@ def test_landmarks_by_frame(copy: Path) -> None:
     landmark(copy, "SN001", "SN001_0003_lm.mat", 4)
     landmark(copy, "SN003", "l00002_lm.mat", 3)
     landmark(copy, "sn006", "SN006_0009_lm.mat", 10)
-    found = points(copy, table, MANIFEST, "landmarks")
-    assert found is not None and found.shape == (13, 66, 2)
+    found = landmarks(copy, table).array
+    assert found.shape == (13, 66, 2)
     means = dict(zip(table["sample"], found.mean((1, 2)), strict=True))
     given = {sample: value for sample, value in means.items() if np.isfinite(value)}
     assert given == {"SN001/0001": 1, "SN001/0004": 4, "SN003/0003": 3}
     assert points(copy, table, MANIFEST, "box") is None
 
 
-def test_landmarks_place_the_face(copy: Path) -> None:
-    rng = np.random.default_rng(0)
-    for subject, (_, left, _, _) in FILMED.items():
-        for at in range(left):
-            landmark(copy, subject, f"{subject}_{at:04d}_lm.mat", 0)
-            path = copy / "Landmark_Points" / subject / "tmp_frame_lm" / f"{subject}_{at:04d}_lm.mat"
-            savemat(path, {"pts": rng.uniform(4, 28, (66, 2))})
-    found = data.load("disfa", "test", source="real", root=copy.parent, image_size=16, preset="five_points")
-    plain = data.load("disfa", "test", source="real", root=copy.parent, image_size=16)
+def test_landmarks_place_the_face(with_landmarks: Path) -> None:
+    where = {"source": "real", "root": with_landmarks.parent, "image_size": 16}
+    found = data.load("disfa", "test", **where, preset="five_points")
+    plain = data.load("disfa", "test", **where)
     assert found.images.shape == plain.images.shape and found.fingerprint != plain.fingerprint
+
+
+def test_landmarks_are_read_once(with_landmarks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(split: str) -> np.ndarray:
+        where = {"source": "real", "root": with_landmarks.parent, "image_size": 16}
+        return np.array(data.load("disfa", split, **where, preset="five_points").images)
+
+    def cached() -> set[Path]:
+        return {path for path in (home() / "cache").iterdir() if path.is_dir()}
+
+    seen: list[Path] = []
+    read_one = disfa._landmarks
+    monkeypatch.setattr(disfa, "_landmarks", lambda path: seen.append(path) or read_one(path))
+    first = load("test")
+    assert len(seen) == len(set(seen)) == 13
+    np.testing.assert_array_equal(load("test"), first)
+    load("train")
+    assert len(seen) == 13
+    # Not the files' times decide about the pictures but what is in them.
+    before = cached()
+    os.utime(seen[0], (0, 0))
+    load("test")
+    assert len(seen) == 26 and cached() == before
+    savemat(seen[0], {"pts": np.random.default_rng(1).uniform(4, 28, (66, 2))})
+    load("test")
+    assert len(cached() - before) == 1
+
+
+def test_digest_is_that_of_the_points(with_landmarks: Path) -> None:
+    table = read(with_landmarks, MANIFEST)
+    found = landmarks(with_landmarks, table)
+    expected = hashlib.sha256(found.array.astype("<f8").tobytes()).hexdigest()
+    again = landmarks(with_landmarks, table)
+    assert found.digest == again.digest == FacePoints(lambda: found.array).digest == expected
+    assert landmarks(with_landmarks, table.iloc[::-1]).digest != expected
 
 
 def test_wrong_landmarks(copy: Path) -> None:
     table = read(copy, MANIFEST)
     landmark(copy, "SN001", "SN001_0000_lm.mat", 1, (49, 2))
     with pytest.raises(DataError, match=r"SN001_0000_lm.mat: pts is \[49, 2\], not \[66, 2\]"):
-        points(copy, table, MANIFEST, "landmarks")
+        _ = landmarks(copy, table).array
     (copy / "Landmark_Points/SN001/tmp_frame_lm/SN001_0000_lm.mat").write_bytes(b"x")
     with pytest.raises(DataError, match=r"SN001_0000_lm.mat has no landmarks \(.*\): restore or remove it"):
-        points(copy, table, MANIFEST, "landmarks")
+        _ = landmarks(copy, table).array
+    # Said even where no landmark is read.
     right = MANIFEST.with_options({"view": "right"})
     with pytest.raises(
         DataError, match="taken to be of the left view, not of the right one: set option landmarks"
@@ -296,7 +348,7 @@ def test_wrong_landmarks(copy: Path) -> None:
         points(copy, table, right, "landmarks")
     (copy / "Landmark_Points/SN001/tmp_frame_lm/SN001_0000_lm.mat").unlink()
     found = points(copy, table, right.with_options({"landmarks": "right"}), "landmarks")
-    assert found is not None and np.isnan(found).all()
+    assert found is not None and np.isnan(found.array).all()
 
 
 def two_views(sequences: Callable, people: dict[str, int], seed: int = 0) -> object:
