@@ -103,6 +103,8 @@ class Recipe(_Frozen):
         threads: CPU threads; part of the recipe because sums round differently with another number.
         select: weights that are scored: the last ones, or the best on the validation subjects.
         evaluations: how often the validation subjects are scored during training (1: at the end only).
+        traced: score the test subjects then, too, for curves and to measure what choosing by them would gain;
+            nothing is ever chosen by them.
         assumed: names of settings that the paper does not state, listed on its page.
     """
 
@@ -118,6 +120,7 @@ class Recipe(_Frozen):
     threads: int = Field(1, ge=1)
     select: Literal["last", "val"] = "last"
     evaluations: int = Field(1, ge=1)
+    traced: bool = False
     assumed: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -130,6 +133,8 @@ class Recipe(_Frozen):
             raise ValueError(f"{self.task} reads {known}, not {', '.join(sorted(unknown))}")
         if self.select == "val" and self.evaluations < 2:
             raise ValueError("select 'val' needs evaluations >= 2: there is nothing to choose from otherwise")
+        if self.traced and self.evaluations < 2:
+            raise ValueError("traced needs evaluations >= 2: there is no curve otherwise")
         return self
 
     def key(self) -> str:

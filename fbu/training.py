@@ -12,7 +12,7 @@ import math
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -52,10 +52,12 @@ class Task(ABC):
 
     Attributes:
         roles: the further runs that tasks of this class read.
+        phases: terms of the loss that a step minimises one after the other, each by an update of its own.
     """
 
     options_type: ClassVar[type[Options]] = Options
     roles: ClassVar[tuple[str, ...]] = ()
+    phases: tuple[str, ...] = ("loss",)
 
     def __init__(
         self,
@@ -77,6 +79,14 @@ class Task(ABC):
     def loss(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         """Named terms for the training rows (n,); ``"loss"`` is the scalar that is minimised."""
 
+    def sampling_weights(self) -> Tensor | None:
+        """How often each training sample (n,) comes up, relatively; None: all equally often, once an epoch."""
+        return None
+
+    def rate_factors(self) -> Sequence[tuple[nn.Module, float]]:
+        """Parts of the model that learn at a multiple of the recipe's rate, with the multiple; none by default."""
+        return ()
+
     @abstractmethod
     def evaluate(self, split: str) -> Outcome:
         """Score the current weights on ``"val"`` or ``"test"``; the number to select on is ``"score"``."""
@@ -91,16 +101,26 @@ def draw(seed: int, *counters: int) -> torch.Generator:
     return torch.Generator().manual_seed(mixed)
 
 
-def batch_rows(n: int, batch_size: int, step: int, seed: int) -> Tensor:
+def batch_rows(n: int, batch_size: int, step: int, seed: int, weights: Tensor | None = None) -> Tensor:
     """Rows (batch_size,) of one step: epochs are permutations, cut into whole batches.
 
     A split smaller than a batch is repeated, so every batch is full.
+
+    Args:
+        n: samples.
+        batch_size: rows of a step.
+        step: which.
+        seed: of the order.
+        weights: (n,) how often each sample comes up, relatively; an epoch is then n draws with replacement.
     """
     per_epoch = max(1, n // batch_size)
     epoch, position = divmod(step, per_epoch)
-    order = torch.cat(
-        [torch.randperm(n, generator=draw(seed, 1, epoch)) for _ in range(max(1, -(-batch_size // n)))]
-    )
+    repeats = max(1, -(-batch_size // n))
+    if weights is not None:
+        drawn = draw(seed, 1, epoch)
+        order = torch.multinomial(weights.double(), n * repeats, replacement=True, generator=drawn)
+    else:
+        order = torch.cat([torch.randperm(n, generator=draw(seed, 1, epoch)) for _ in range(repeats)])
     return order[position * batch_size : (position + 1) * batch_size]
 
 
@@ -115,15 +135,27 @@ def learning_rate(optim: OptimSpec, step: int, steps: int) -> float:
     return optim.min_lr + (optim.lr - optim.min_lr) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def make_optimizer(model: nn.Module, optim: OptimSpec) -> torch.optim.Optimizer:
-    """Optimiser over the trainable parameters; vectors and scalars (biases, norms, temperature) do not decay."""
+def make_optimizer(
+    model: nn.Module, optim: OptimSpec, factors: Sequence[tuple[nn.Module, float]] = ()
+) -> torch.optim.Optimizer:
+    """Optimiser over the trainable parameters; vectors and scalars (biases, norms, temperature) do not decay.
+
+    Args:
+        model: what is trained.
+        optim: optimiser and its settings.
+        factors: parts of the model that learn at a multiple of the rate; each group keeps its own as ``"factor"``.
+    """
     params = [p for p in model.parameters() if p.requires_grad]
     if not params:
         raise ValueError("nothing to train: every parameter of the model is frozen")
-    groups = [
-        {"params": [p for p in params if p.ndim > 1], "weight_decay": optim.weight_decay},
-        {"params": [p for p in params if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    faster = {id(p): factor for part, factor in factors for p in part.parameters()}
+    groups = []
+    for factor in dict.fromkeys([1.0, *faster.values()]):
+        own = [p for p in params if faster.get(id(p), 1.0) == factor]
+        groups += [
+            {"params": [p for p in own if p.ndim > 1], "weight_decay": optim.weight_decay, "factor": factor},
+            {"params": [p for p in own if p.ndim <= 1], "weight_decay": 0.0, "factor": factor},
+        ]
     if optim.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=optim.lr, momentum=optim.momentum)
     return torch.optim.AdamW(groups, lr=optim.lr, fused=True)  # one pass: a tenth of a small model's step
@@ -204,27 +236,37 @@ class _Loop:
             mixed_precision=optim.precision,
             gradient_accumulation_steps=1,  # micro-batches are ours: the whole step's rows are known at once
         )
-        self.optimizer = make_optimizer(task.model, optim)
+        self.optimizer = make_optimizer(task.model, optim, task.rate_factors())
         self.average: nn.Module | None = None
         if optim.ema is not None:
             average = torch.optim.swa_utils.get_ema_multi_avg_fn(optim.ema)
             self.average = torch.optim.swa_utils.AveragedModel(
                 task.model, multi_avg_fn=average, use_buffers=True
             )
+        self.weights = task.sampling_weights()
         self.step, self.seconds = 0, 0.0
         self.best: dict[str, Any] = {"score": -math.inf, "step": -1, "state": None}
+        self.history: list[dict[str, Any]] = []
         count = self.recipe.evaluations
         self.validation_steps = (
             {round(self.steps * (i + 1) / count) for i in range(count)} if count > 1 else set()
         )
 
     def advance(self) -> dict[str, float]:
-        """One optimiser step."""
-        optim, seed = self.recipe.optim, self.recipe.seed
+        """One step: one update, or one for each phase of the task."""
+        optim = self.recipe.optim
         rate = learning_rate(optim, self.step, self.steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        rows = batch_rows(len(self.task), optim.batch_size, self.step, seed)
+            group["lr"] = rate * group["factor"]
+        rows = batch_rows(len(self.task), optim.batch_size, self.step, self.recipe.seed, self.weights)
+        for phase in self.task.phases:
+            totals = self._update(rows, phase)
+        self.step += 1
+        return totals
+
+    def _update(self, rows: Tensor, phase: str) -> dict[str, float]:
+        """Minimise one term of the loss on some rows; all phases of a step see the same augmented pictures."""
+        optim, seed = self.recipe.optim, self.recipe.seed
         generator = draw(seed, 2, self.step)
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))  # dropout and the like
         self.task.model.train()
@@ -237,7 +279,7 @@ class _Loop:
                 raise FloatingPointError(
                     f"loss is not finite at step {self.step} of recipe {self.recipe.key()}"
                 )
-            self.accelerator.backward(terms["loss"] / optim.accumulation)
+            self.accelerator.backward(terms[phase] / optim.accumulation)
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0.0) + float(value.detach()) / optim.accumulation
         if optim.clip_grad is not None:
@@ -245,7 +287,6 @@ class _Loop:
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.task.model)  # type: ignore[operator]
-        self.step += 1
         return totals
 
     def log(self, terms: dict[str, float]) -> None:
@@ -257,8 +298,12 @@ class _Loop:
         if self.step not in self.validation_steps:
             return
         outcome = self._scored("val")
+        scored: dict[str, Any] = {"step": self.step, "val": _plain(outcome.metrics)}
+        if self.recipe.traced:
+            scored["test"] = _plain(self._scored("test").metrics)
+        self.history.append(scored)
         with (self.folder / "log.jsonl").open("a") as file:
-            file.write(json.dumps({"step": self.step, "val": outcome.metrics}) + "\n")
+            file.write(json.dumps(scored) + "\n")
         if outcome.metrics["score"] > self.best["score"]:
             state = {k: v.detach().cpu().clone() for k, v in self._weights().items()}
             self.best = {"score": outcome.metrics["score"], "step": self.step, "state": state}
@@ -271,6 +316,7 @@ class _Loop:
             "step": self.step,
             "seconds": self.seconds,
             "best": self.best,
+            "history": self.history,
         }
         save_atomic(state, self.folder / "checkpoint.pt")
 
@@ -284,6 +330,7 @@ class _Loop:
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
+        self.history = state["history"]
 
     def _weights(self) -> dict[str, Tensor]:
         if self.average is not None:
@@ -315,4 +362,9 @@ class _Loop:
         metrics["test"] = outcome.metrics
         state = {k: v.detach().cpu().contiguous().clone() for k, v in state.items()}
         images = self.steps * self.recipe.optim.batch_size
-        return Trained(metrics, outcome.predictions, outcome.extra, self.seconds, images, state)
+        extra = {**outcome.extra, "history": self.history} if self.history else outcome.extra
+        return Trained(metrics, outcome.predictions, extra, self.seconds, images, state)
+
+
+def _plain(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items()}  # numpy's floats cannot be in a checkpoint

@@ -15,7 +15,7 @@ from fbu.training import Outcome, Task, batch_rows, draw, learning_rate, make_op
 class Line(Task):
     """y = 2 x + 1 with noise and dropout: small, and random in every way the loop knows."""
 
-    def __init__(self, optim, seed=0, evaluations=1, select="last"):
+    def __init__(self, optim, seed=0, evaluations=1, select="last", traced=False):
         recipe = Recipe(
             task="clef.finetune",
             data={"name": "rafdb"},
@@ -23,6 +23,7 @@ class Line(Task):
             seed=seed,
             evaluations=evaluations,
             select=select,
+            traced=traced,
         )
         super().__init__(recipe, torch.device("cpu"), None)
         torch.manual_seed(seed)
@@ -68,6 +69,68 @@ def test_resumed_training_is_bit_equal(tmp_path, changes):
     resumed = train(Line(optim(**changes)), folder, checkpoint_every=0)
     assert same(weights(whole), weights(resumed))
     assert whole.metrics == resumed.metrics
+
+
+def test_the_curve_of_a_resumed_training_is_whole(tmp_path):
+    def line():
+        return Line(optim(), evaluations=4, traced=True)
+
+    whole = train(line(), tmp_path_made(tmp_path / "whole"))
+    folder = tmp_path_made(tmp_path / "cut")
+    with pytest.raises(InterruptedError):
+        train(line(), folder, checkpoint_every=0, stop_after=25)
+    resumed = train(line(), folder, checkpoint_every=0)
+    assert resumed.extra["history"] == whole.extra["history"]
+    assert [s["step"] for s in whole.extra["history"]] == [10, 20, 30, 40]
+    assert whole.extra["history"][-1]["test"] == whole.metrics["last"]
+
+
+def test_nothing_is_chosen_by_the_test_people(tmp_path):
+    """The traced test score is best at the first evaluation, the validation score at the second."""
+
+    class Told(Line):
+        def evaluate(self, split):
+            self.scored.append(split)
+            at = self.scored.count(split) - 1
+            return Outcome(
+                {"score": ([0.1, 0.9, 0.2, 0.2] if split == "val" else [0.9, 0.1, 0.2, 0.3, 0.3])[at % 5]}
+            )
+
+    told = Told(optim(), evaluations=3, select="val", traced=True)
+    assert train(told, tmp_path).metrics["selected"] == {"step": 27.0, "val_score": 0.9}
+
+
+def test_a_part_may_learn_faster(tmp_path):
+    """With plain SGD the first update of a part is its factor times what it would have been."""
+
+    def after(factor):
+        task = Line(optim(images=16, optimizer="sgd", momentum=0.0, weight_decay=0.0, clip_grad=None))
+        torch.manual_seed(0)
+        task.model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+        before = [p.detach().clone() for p in task.model.parameters()]
+        task.rate_factors = lambda: [(task.model[1], factor)]
+        trained = train(task, tmp_path_made(tmp_path / str(factor)))
+        return [new - old for new, old in zip(trained.state.values(), before, strict=True)]
+
+    plain, fast = after(1.0), after(10.0)
+    assert all(torch.allclose(a, b) for a, b in zip(plain[:2], fast[:2], strict=True))
+    assert all(torch.allclose(10 * a, b) for a, b in zip(plain[2:], fast[2:], strict=True))
+
+
+def test_phases_are_updates_of_their_own(tmp_path):
+    """Two terms in turn: the second gradient is taken where the first update led."""
+    task = Line(optim(images=16, lr=0.1, optimizer="sgd", momentum=0.0, weight_decay=0.0, clip_grad=None))
+    task.model = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(task.model.weight)
+    task.phases = ("square", "loss")
+
+    def loss(rows, generator):
+        w = task.model.weight.sum()
+        return {"square": 2 * w.square(), "loss": w.square() / 2}
+
+    task.loss = loss
+    rate = learning_rate(task.recipe.optim, 0, 1)
+    assert train(task, tmp_path).state["weight"].item() == pytest.approx((1 - 4 * rate) * (1 - rate))
 
 
 def tmp_path_made(path):
@@ -131,6 +194,7 @@ def test_frozen_model_is_refused():
 def test_vectors_do_not_decay():
     groups = make_optimizer(nn.Linear(3, 2), optim(weight_decay=0.3)).param_groups
     assert [(len(g["params"]), g["weight_decay"]) for g in groups] == [(1, 0.3), (1, 0.0)]
+    assert [g["factor"] for g in groups] == [1.0, 1.0]
 
 
 def test_save_atomic_leaves_the_old_file(tmp_path):
@@ -151,6 +215,14 @@ def test_an_epoch_is_a_permutation(n, batch, epoch):
     assert rows.min() >= 0 and rows.max() < n
     if n >= batch:
         assert len(rows.unique()) == len(rows)
+
+
+def test_rare_samples_can_come_up_as_often_as_frequent_ones():
+    """90 samples of one class and 10 of another, weighted by class: half of the rows each."""
+    weights = torch.cat([torch.full((90,), 1 / 90), torch.full((10,), 1 / 10)])
+    rows = torch.cat([batch_rows(100, 20, step, 0, weights) for step in range(500)])
+    assert (rows >= 90).double().mean().item() == pytest.approx(0.5, abs=0.03)
+    assert torch.equal(batch_rows(100, 20, 7, 0, weights), batch_rows(100, 20, 7, 0, weights))
 
 
 def test_draw_depends_on_counters_only():
