@@ -102,7 +102,7 @@ class Recipe(_Frozen):
         seed: of initialisation, order, augmentation and dropout.
         threads: CPU threads; part of the recipe because sums round differently with another number.
         select: weights that are scored: the last ones, or the best on the validation subjects.
-        evaluations: how often the validation subjects are scored during training (1: at the end only).
+        evaluations: how often the validation subjects are scored during training; 1: never, there is nothing to choose.
         traced: score the test subjects then, too, for curves and to measure what choosing by them would gain;
             nothing is ever chosen by them.
         assumed: names of settings that the paper does not state, listed on its page.

@@ -48,7 +48,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Numbers by split: ``test`` (scored weights), ``last`` (final weights), ``val``."""
+        """Numbers by split: ``test`` (scored weights), ``last`` (final weights), ``val`` where it was looked at."""
         return json.loads((self.folder / "metrics.json").read_text())
 
     @cached_property

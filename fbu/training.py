@@ -351,7 +351,7 @@ class _Loop:
         return outcome
 
     def finish(self) -> Trained:
-        metrics: dict[str, dict[str, float]] = {"val": self._scored("val").metrics}
+        metrics = {"val": self.history[-1]["val"]} if self.history else {}
         outcome = self._scored("test")
         metrics["last"] = outcome.metrics
         state = self._weights()

@@ -56,7 +56,7 @@ def test_files_and_provenance(done):
     assert about["images"] == 256 and about["seconds"] > 0 and about["peak_memory_mb"] > 100
     assert {"commit", "machine", "torch", "code", "data", "date", "threads"} <= about.keys()
     assert set(done.predictions["sample"].str[:5]) == {"test_"}
-    assert set(done.metrics) == {"val", "test", "last"}
+    assert set(done.metrics) == {"test", "last"}
 
 
 def test_further_runs_are_made_first_and_handed_over_by_role(done, monkeypatch):
