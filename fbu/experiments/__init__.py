@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fbu.experiments.common import Table
 
-PAPERS = ("clef",)
+PAPERS = ("clef", "ke_fer")
 
 
 def table(name: str, **settings: Any) -> Table:

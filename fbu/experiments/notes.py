@@ -152,24 +152,6 @@ def people(table: Table) -> pd.DataFrame:
     return pd.concat(parts, axis=1) if parts else pd.DataFrame()
 
 
-def probes(table: Table) -> pd.DataFrame:
-    """Figure 1's measures: reference and this run by way of pairing, with chance."""
-    parts = {}
-    for column in table.columns():
-        page = table.page(column)
-        ours = next(c for c in page.columns if c.startswith("this run"))
-        parts[column, "reference"] = page["reference (ledger)"]
-        parts[column, ours] = page[ours]
-        parts[column, "chance"] = pd.Series({c.label: _chance(table, c.label, column) for c in table.cells})
-    return pd.DataFrame(parts)
-
-
-def _chance(table: Table, label: str, column: str) -> str:
-    runs = table.results(table.cell(label, column))
-    name = "expression_chance" if column.startswith("expression") else "identity_chance"
-    return f"{np.mean([points(r, name) for r in runs]):.1f}" if runs else ""
-
-
 def probe_bars(table: Table) -> figures.PageFigure:
     """Bars of Figure 1's measures, with the spread over seeds as interval where there is more than one."""
     frame = table.frame()

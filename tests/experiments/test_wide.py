@@ -3,8 +3,7 @@ import pandas as pd
 import pytest
 from stored import store
 
-from fbu.experiments import clef, notes, wide
-from fbu.experiments.clef import views
+from fbu.experiments import clef, notes, views, wide
 from fbu.experiments.common import Cell, Table
 from fbu.recipes import Recipe
 

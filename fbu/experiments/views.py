@@ -1,4 +1,4 @@
-"""What the notebooks on CLEF show beside the tables: t-SNE, towers, chance, class by class."""
+"""What notebooks show beside their tables: t-SNE, towers, chance, class by class."""
 
 from __future__ import annotations
 

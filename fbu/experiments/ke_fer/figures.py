@@ -1,0 +1,225 @@
+"""KE-FER's Figures 1, 3, 6 and 7, and what the paper does not measure: neutral vectors, choosing by the test people."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fbu import evaluation, figures
+from fbu.data.specs import load_spec
+from fbu.experiments.common import Cell, Table, points
+from fbu.experiments.ke_fer.stages import (
+    CLASSIFIER,
+    NAMES,
+    TEXT,
+    WHOLE,
+    Source,
+    data_of,
+    looked_at,
+    spec_of,
+    training,
+)
+from fbu.experiments.profiles import Profile, profile_named
+from fbu.figures import PageFigure
+from fbu.recipes import Recipe
+
+#: Evaluations of a training that is traced: of 50 epochs every fifth.
+TRACED = 10
+
+
+def _column(source: Source) -> str:
+    return "facial_expressions" if source == "open" else "RAF-DB"
+
+
+def _look(p: Profile, source: Source, seed: int, encoder: str, losses: str, *, embed: int = 0) -> Recipe:
+    column = _column(source)
+    trained = training(p, column, source, seed, encoder, losses)
+    return looked_at(p, trained, data_of(p, column, source, encoder, seed), "ke_fer.look", embed=embed)
+
+
+def _separated(
+    name: str, profile: str, source: Source, seeds: int | None, rows: tuple[str, ...], columns: dict[str, str]
+) -> Table:
+    p = profile_named(profile)
+    cells = [
+        Cell(
+            f"ResNet-18 {NAMES[losses]}",
+            column,
+            metric,
+            tuple(_look(p, source, s, "ResNet-18", losses, embed=1000) for s in range(seeds or p.seeds)),
+        )
+        for column, metric in columns.items()
+        for losses in rows
+    ]
+    return Table(name, profile, cells)
+
+
+def fig1_text_vs_discrete(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Figure 1: vectors of RAF-DB's test pictures after training on labels and on text embeddings, ResNet-18.
+
+    The paper draws t-SNE pictures and gives no number; here neighbours from other people and silhouettes do.
+
+    Args:
+        profile: quick, demo, full or paper.
+        source: "twin", "real", "open" (``facial_expressions``), or one per dataset.
+        seeds: number of seeds. Default: the profile's.
+    """
+    columns = {"neighbour purity": "expression_purity", "silhouette": "silhouette"}
+    return _separated("ke_fer.fig1_text_vs_discrete", profile, source, seeds, (CLASSIFIER, TEXT), columns)
+
+
+def fig3_tsne(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Figure 3: the first loss alone against all three, ResNet-18, and how near expressions lie to neutral.
+
+    Args as :func:`fig1_text_vs_discrete`.
+    """
+    columns = {
+        "neighbour purity": "expression_purity",
+        "silhouette": "silhouette",
+        "cosine of happiness with neutral": "away/happiness",
+        "cosine of sadness with neutral": "away/sadness",
+    }
+    return _separated("ke_fer.fig3_tsne", profile, source, seeds, (TEXT, WHOLE), columns)
+
+
+def fig6_confusion(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Figure 6: recall of each class, whole method, two encoders, on RAF-DB, AffectNet and FERPlus.
+
+    Cells are recalls; :func:`fbu.evaluation.confusion` of the stored predictions gives the matrices.
+    Args as :func:`fig1_text_vs_discrete`.
+    """
+    p, cells = profile_named(profile), []
+    columns = [_column(source)] if source == "open" else ["RAF-DB", "AffectNet-7", "FERPlus"]
+    for column in columns:
+        for encoder in ("ResNet-18", "Swin-T"):
+            run = p.name != "quick" or (column == columns[0] and encoder == "ResNet-18")
+            one = p.name in ("quick", "demo") and column != columns[0]
+            count = (seeds or (1 if one else p.seeds)) if run else 0
+            recipes = tuple(training(p, column, source, s, encoder) for s in range(count))
+            cells.append(
+                Cell(encoder, column, "mean_class_accuracy", recipes, why_empty=f"not run in {p.name}")
+            )
+    return Table("ke_fer.fig6_confusion", profile, cells)
+
+
+def fig7_tsne_ckplus(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Figure 7: vectors of CK+ after training on RAF-DB: labels, the first loss, the whole with two encoders.
+
+    Args as :func:`fig1_text_vs_discrete`; there is no open CK+.
+    """
+    p, cells = profile_named(profile), []
+    rows = (
+        ("Swin-T", CLASSIFIER),
+        ("Swin-T", TEXT),
+        ("ViT-B/16", WHOLE),
+        ("Swin-T", WHOLE),
+    )
+    for column, metric in {"neighbour purity": "expression_purity", "silhouette": "silhouette"}.items():
+        for encoder, losses in rows:
+            count = 0 if p.name == "quick" else seeds or p.seeds
+            recipes = []
+            for s in range(count):
+                trained = training(p, "RAF-DB", source, s, encoder, losses)
+                spec = spec_of(p, "ckplus", "ke_fer", source, encoder)
+                recipes.append(looked_at(p, trained, spec, "ke_fer.look", embed=636))
+            cells.append(
+                Cell(
+                    f"{encoder} {NAMES[losses]}",
+                    column,
+                    metric,
+                    tuple(recipes),
+                    why_empty=f"not run in {p.name}",
+                )
+            )
+    return Table("ke_fer.fig7_tsne_ckplus", profile, cells)
+
+
+def neutral_vectors(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Beyond the paper: does the transformed vector look neutral? Whole method, on RAF-DB's test people.
+
+    Columns: share of neutral vectors closest to the text of neutral, before and after the transformation, and their
+    cosine with the neutral faces of the same and of other people. Args as :func:`fig1_text_vs_discrete`.
+    """
+    p, cells = profile_named(profile), []
+    columns = {
+        "closest text is neutral, before": "neutral_named_before",
+        "closest text is neutral": "neutral_named",
+        "cosine with own neutral faces, before": "own_neutral_before",
+        "cosine with own neutral faces": "own_neutral",
+        "cosine with others' neutral faces": "other_neutral",
+    }
+    for encoder in ("ResNet-18",) if p.name == "quick" else ("ResNet-18", "ViT-B/16", "Swin-T"):
+        for column, metric in columns.items():
+            recipes = tuple(_look(p, source, s, encoder, WHOLE) for s in range(seeds or p.seeds))
+            cells.append(Cell(encoder, column, metric, recipes))
+    return Table("ke_fer.neutral_vectors", profile, cells)
+
+
+def selection(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Beyond the paper: what choosing the epoch by the test people gains. ResNet-18, whole method and first loss.
+
+    The authors' code keeps the epoch that is best on the test pictures. Each row is trained once and scored ten times
+    on validation and on test people; :func:`chosen` compares the last epoch, the one that validation people choose
+    and the best on the test people. Args as :func:`fig1_text_vs_discrete`.
+    """
+    p, column = profile_named(profile), _column(source)
+    rows = (WHOLE,) if p.name == "quick" else (TEXT, WHOLE)
+    cells = []
+    for losses in rows:
+        recipes = []
+        for s in range(seeds or p.seeds):
+            whole = training(p, column, source, s, "ResNet-18", losses)
+            recipes.append(whole.model_copy(update={"select": "val", "evaluations": TRACED, "traced": True}))
+        cells.append(Cell(f"ResNet-18 {NAMES[losses]}", column, "accuracy", tuple(recipes)))
+    return Table("ke_fer.selection", profile, cells)
+
+
+def chosen(table: Table) -> pd.DataFrame:
+    """Accuracy in points by how the epoch is chosen, one row per row of :func:`selection` and seed.
+
+    Columns: last epoch, chosen by validation people, best on test people, and what the last two gain over the first.
+    """
+    found = []
+    for cell in table.cells:
+        for run in table.results(cell):
+            best = 100 * max(s["test"][cell.metric] for s in run.extra["history"])
+            last, by_val = 100 * run.metrics["last"][cell.metric], points(run, cell.metric)
+            found.append(
+                {
+                    "row": cell.label,
+                    "seed": run.recipe.seed,
+                    "last epoch": last,
+                    "chosen by validation people": by_val,
+                    "best on test people": best,
+                    "gain of validation": by_val - last,
+                    "gain of testing": best - last,
+                }
+            )
+    return pd.DataFrame(found).set_index(["row", "seed"]).astype(np.float64).round(2)
+
+
+def confusions(table: Table) -> list[PageFigure]:
+    """Confusion matrices of :func:`fig6_confusion`, one per cell that was run, counts of all seeds together."""
+    drawn = []
+    for cell in table.cells:
+        runs = table.results(cell)
+        if runs:
+            frame = pd.concat([r.predictions for r in runs], ignore_index=True)
+            names = evaluation.classes_of(frame)
+            counts = evaluation.confusion(frame["target"], evaluation.predicted(frame), names)
+            drawn.append(figures.confusion(counts, names, f"{cell.label}, {cell.column}"))
+    return drawn
+
+
+def recalls(table: Table) -> pd.DataFrame:
+    """Recall of each class in points, mean over seeds, above the class's share of the training pictures in per cent."""
+    rows = {}
+    for cell in table.cells:
+        runs = table.results(cell)
+        if runs:
+            counts = load_spec(cell.recipes[0].data, "train").counts().iloc[:, 0]
+            rows[cell.column, cell.label] = {
+                name: np.mean([points(r, f"recall/{name}") for r in runs]) for name in counts.index
+            }
+            rows[cell.column, "share in training"] = dict(100 * counts / counts.sum())
+    return pd.DataFrame.from_dict(rows, orient="index").round(1)

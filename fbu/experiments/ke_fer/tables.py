@@ -1,0 +1,325 @@
+"""KE-FER's Tables 1 to 5 and Figures 4 and 5: accuracy of trainings that differ in one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fbu import reported
+from fbu.experiments.common import Cell, Table
+from fbu.experiments.ke_fer.stages import (
+    COLUMNS,
+    ENCODERS,
+    LOSSES,
+    NAMES,
+    TEXT,
+    WHOLE,
+    Source,
+    looked_at,
+    spec_of,
+    training,
+)
+from fbu.experiments.profiles import Profile, profile_named
+from fbu.labels import prompting
+from fbu.recipes import Recipe
+from fbu.reported import Printed
+
+QUOTED = "quoted by the paper, not run here"
+OPEN = "facial_expressions"
+#: Columns of a table that run with the profile's seeds; all others with one in quick and demo.
+_MAIN = ("RAF-DB", OPEN)
+
+
+def _count(p: Profile, column: str, seeds: int | None) -> int:
+    return seeds or (1 if p.name in ("quick", "demo") and column not in _MAIN else p.seeds)
+
+
+def _few(p: Profile, seeds: int | None) -> int:
+    return seeds or (1 if p.name in ("quick", "demo") else p.seeds)
+
+
+def _columns(source: Source, wanted: Iterable[str]) -> list[str]:
+    return [OPEN] if source == "open" else list(wanted)
+
+
+def _printed(table: str, encoder: str, variant: str, column: str, metric: str = "accuracy") -> Printed | None:
+    return None if column == OPEN else Printed(table, f"KE-FER {encoder}", column, metric, variant)
+
+
+def _step(printed: Printed | None, base: Printed | None) -> float | None:
+    return None if printed is None or base is None else printed.value - base.value
+
+
+def table2_losses(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Table 2: a classifier on labels, and the three losses one after the other, with three encoders.
+
+    Args:
+        profile: quick (a few rows on RAF-DB), demo, full or paper.
+        source: "twin", "real", "open" (``facial_expressions``: first and last row per encoder), or one per dataset.
+        seeds: number of seeds. Default: the profile's on RAF-DB; on AffectNet-8 one in quick and demo.
+    """
+    p, cells = profile_named(profile), []
+    for column in _columns(source, ("RAF-DB", "AffectNet-8")):
+        for encoder in ENCODERS:
+            for losses in LOSSES:
+                run = _in_table2(p, column, encoder, losses)
+                count = _count(p, column, seeds) if run else 0
+                stood_for = "RAF-DB" if column == OPEN else column
+                base = {NAMES[TEXT]: "labels"}.get(NAMES[losses], "Ls" if losses != TEXT else None)
+                base = None if NAMES[losses] == "labels" else base
+                if column == OPEN and losses == WHOLE:
+                    base = "labels"
+                printed = _printed("ke_fer_table2_losses", encoder, losses, stood_for)
+                variant = next((v for v, name in NAMES.items() if name == base), "")
+                against = _printed("ke_fer_table2_losses", encoder, variant, stood_for) if base else None
+                cells.append(
+                    Cell(
+                        f"{encoder} {NAMES[losses]}",
+                        column,
+                        "accuracy",
+                        tuple(training(p, column, source, s, encoder, losses) for s in range(count)),
+                        printed.value if printed and column != OPEN else None,
+                        f"{encoder} {base}" if base else None,
+                        _step(printed, against),
+                        why_empty="not run on open data" if column == OPEN else f"not run in {p.name}",
+                        printed=printed if column != OPEN else None,
+                    )
+                )
+    return Table("ke_fer.table2_losses", profile, cells)
+
+
+def _in_table2(p: Profile, column: str, encoder: str, losses: str) -> bool:
+    if column == OPEN:
+        return losses in (next(iter(LOSSES)), WHOLE)
+    if p.name != "quick":
+        return True
+    return column == "RAF-DB" and encoder == "ResNet-18" and NAMES[losses] in ("labels", "Ls", "Ls Lt Lc")
+
+
+def table1_text_encoders(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Table 1: text embeddings of ALIGN, BLIP and CLIP, with the first loss alone, two encoders.
+
+    Args as :func:`table2_losses`; on open data every row runs.
+    """
+    p, cells = profile_named(profile), []
+    for column in _columns(source, ("RAF-DB", "AffectNet-7", "AffectNet-8", "FERPlus")):
+        for encoder in ("ResNet-18", "Swin-T"):
+            for text in ("ALIGN", "BLIP", "CLIP"):
+                run = p.name != "quick" or (column == "RAF-DB" and encoder == "ResNet-18" and text != "BLIP")
+                variant = f"vlm={text};{TEXT}"
+                printed = _printed("ke_fer_table1_text_encoders", encoder, variant, column)
+                cells.append(
+                    Cell(
+                        f"{encoder} {text}",
+                        column,
+                        "accuracy",
+                        tuple(
+                            training(p, column, source, s, encoder, TEXT, text=text)
+                            for s in range(_few(p, seeds) if run else 0)
+                        ),
+                        printed.value if printed else None,
+                        why_empty=f"not run in {p.name}",
+                        printed=printed,
+                    )
+                )
+    return Table("ke_fer.table1_text_encoders", profile, cells)
+
+
+def table3_prompts(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Table 3: nine prompt templates, two encoders, all losses.
+
+    Args as :func:`table2_losses`; one seed in quick and demo.
+    """
+    p, cells = profile_named(profile), []
+    known = [t.text for t in prompting.templates("ke_fer", "category")]
+    for column in _columns(source, ("RAF-DB", "AffectNet-7", "FERPlus")):
+        for encoder in ("ResNet-18", "Swin-T"):
+            for template in (*range(1, len(known)), 0):
+                run = p.name != "quick" or (
+                    column == "RAF-DB" and encoder == "ResNet-18" and template in (0, 1)
+                )
+                variant = known[template].replace("{}", "[CLS]")
+                printed = _printed("ke_fer_table3_prompts", encoder, variant, column)
+                options = {"template": template} if template else {}
+                cells.append(
+                    Cell(
+                        f"{encoder}: {variant}",
+                        column,
+                        "accuracy",
+                        tuple(
+                            training(p, column, source, s, encoder, **options)
+                            for s in range(_few(p, seeds) if run else 0)
+                        ),
+                        printed.value if printed else None,
+                        why_empty=f"not run in {p.name}",
+                        printed=printed,
+                    )
+                )
+    return Table("ke_fer.table3_prompts", profile, cells)
+
+
+def table4_comparison(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Table 4: the whole method and the first loss alone, on three data sets, beside what the paper quotes.
+
+    Args as :func:`table2_losses`.
+    """
+    p, cells, table = profile_named(profile), [], "ke_fer_table4_sota"
+    for column in _columns(source, ("RAF-DB", "AffectNet-7", "AffectNet-8", "FERPlus")):
+        cells += [] if column == OPEN else _quoted(table, column)
+        for encoder, family in (("ResNet-18", "ResNet"), ("Swin-T", "ViT")):
+            for losses in (TEXT, WHOLE):
+                run = p.name != "quick" or (column == "RAF-DB" and encoder == "ResNet-18")
+                variant = f"encoder={family};text=1;{losses}"
+                printed = _printed(table, encoder, variant, column)
+                base = _printed(table, encoder, f"encoder={family};text=1;{TEXT}", column)
+                cells.append(
+                    Cell(
+                        f"{encoder} {NAMES[losses]}",
+                        column,
+                        "accuracy",
+                        tuple(
+                            training(p, column, source, s, encoder, losses)
+                            for s in range(_count(p, column, seeds) if run else 0)
+                        ),
+                        printed.value if printed else None,
+                        f"{encoder} {NAMES[TEXT]}" if losses == WHOLE else None,
+                        _step(printed, base) if losses == WHOLE else None,
+                        why_empty=f"not run in {p.name}",
+                        printed=printed,
+                    )
+                )
+    return Table("ke_fer.table4_comparison", profile, cells)
+
+
+def _quoted(table: str, column: str) -> list[Cell]:
+    frame = reported.table(table)
+    rows = frame[
+        (frame["dataset"] == column)
+        & (frame["metric"] == "accuracy")
+        & ~frame["method"].str.startswith("KE-FER")
+    ]
+    cells = []
+    for method, variant in zip(rows["method"], rows["variant"], strict=True):
+        printed = Printed(table, method, column, "accuracy", variant)
+        cells.append(Cell(method, column, "accuracy", (), printed.value, why_empty=QUOTED, printed=printed))
+    return cells
+
+
+def table5_cross_dataset(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Table 5: trained on RAF-DB, tested on CK+.
+
+    Args as :func:`table2_losses`; there is no open CK+.
+    """
+    p, table = profile_named(profile), "ke_fer_table5_crossdataset"
+    cells = _quoted(table, "CK+")
+    for encoder, family in (("ResNet-18", "ResNet"), ("Swin-T", "ViT")):
+        for losses in (TEXT, WHOLE):
+            run = p.name != "quick" or encoder == "ResNet-18"
+            printed = Printed(
+                table, f"KE-FER {encoder}", "CK+", "accuracy", f"encoder={family};text=1;{losses}"
+            )
+            base = Printed(table, f"KE-FER {encoder}", "CK+", "accuracy", f"encoder={family};text=1;{TEXT}")
+            count = _count(p, "RAF-DB", seeds) if run else 0
+            cells.append(
+                Cell(
+                    f"{encoder} {NAMES[losses]}",
+                    "CK+",
+                    "accuracy",
+                    tuple(crossed(p, source, s, encoder, losses) for s in range(count)),
+                    printed.value,
+                    f"{encoder} {NAMES[TEXT]}" if losses == WHOLE else None,
+                    _step(printed, base) if losses == WHOLE else None,
+                    why_empty=f"not run in {p.name}",
+                    printed=printed,
+                )
+            )
+    return Table("ke_fer.table5_cross_dataset", profile, cells)
+
+
+def crossed(p: Profile, source: Source, seed: int, encoder: str, losses: str) -> Recipe:
+    """A training on RAF-DB, scored on CK+."""
+    trained = training(p, "RAF-DB", source, seed, encoder, losses)
+    return looked_at(p, trained, spec_of(p, "ckplus", "ke_fer", source, encoder), "ke_fer.score")
+
+
+def fig4_self_contrast_vs_contrastive(
+    profile: str = "quick", source: Source = "twin", seeds: int | None = None
+) -> Table:
+    """Figure 4: self-contrast against contrastive learning, three encoders, RAF-DB and AffectNet-7.
+
+    The text prints one pair of numbers (Swin-T on RAF-DB); the figure's bars cannot be read off. Args as
+    :func:`table2_losses`.
+    """
+    p, cells, table = profile_named(profile), [], "ke_fer_fig4_selfcontrast_text"
+    for column in _columns(source, ("RAF-DB", "AffectNet-7")):
+        for encoder in ENCODERS:
+            for name, options in (("contrastive", {"kind": "batch"}), ("self-contrast", {})):
+                run = p.name != "quick" or (column == "RAF-DB" and encoder == "ResNet-18")
+                stated = column == "RAF-DB" and encoder == "Swin-T"
+                printed = _printed(table, encoder, f"Lc={name}", column) if stated else None
+                cells.append(
+                    Cell(
+                        f"{encoder} {name}",
+                        column,
+                        "accuracy",
+                        tuple(
+                            training(p, column, source, s, encoder, **options)
+                            for s in range(_count(p, column, seeds) if run else 0)
+                        ),
+                        printed.value if printed else None,
+                        f"{encoder} contrastive" if name == "self-contrast" else None,
+                        0.97
+                        if name == "self-contrast"
+                        else None,  # the direction of the claim, in every case
+                        why_empty=f"not run in {p.name}",
+                        printed=printed,
+                    )
+                )
+    return Table("ke_fer.fig4_self_contrast_vs_contrastive", profile, cells)
+
+
+#: lambda_t : lambda_c of Figure 5; the text names 1:1 as the best, the other ratios are ours.
+RATIOS = ((0.5, 1.0), (1.0, 0.5), (1.0, 1.0), (1.0, 2.0), (2.0, 1.0))
+
+
+def fig5_loss_weights(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Figure 5: weights of the transformation and of the contrast, Swin-T, on three data sets.
+
+    Args as :func:`table2_losses`; one seed in quick and demo.
+    """
+    p, cells = profile_named(profile), []
+    for column in _columns(source, ("RAF-DB", "AffectNet-8", "FERPlus")):
+        for transformation, contrast in RATIOS:
+            run = p.name != "quick" or (
+                column == "RAF-DB" and (transformation, contrast) in ((1.0, 1.0), (2.0, 1.0))
+            )
+            options = {} if transformation == contrast == 1 else {
+                "transformation": transformation,
+                "contrast": contrast,
+            }  # fmt: skip
+            encoder = "ResNet-18" if p.name == "quick" else "Swin-T"  # quick has no tower of the other family
+            cells.append(
+                Cell(
+                    f"{transformation:g}:{contrast:g}",
+                    column,
+                    "accuracy",
+                    tuple(
+                        training(p, column, source, s, encoder, **options)
+                        for s in range(_few(p, seeds) if run else 0)
+                    ),
+                    why_empty=f"not run in {p.name}",
+                )
+            )
+    return Table("ke_fer.fig5_loss_weights", profile, cells)
+
+
+__all__ = [
+    "COLUMNS",
+    "crossed",
+    "fig4_self_contrast_vs_contrastive",
+    "fig5_loss_weights",
+    "table1_text_encoders",
+    "table2_losses",
+    "table3_prompts",
+    "table4_comparison",
+    "table5_cross_dataset",
+]
