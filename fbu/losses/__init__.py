@@ -1,15 +1,20 @@
 """Losses as plain functions of tensors.
 
-============================ ===================== ======================================================
-function                     equation              what it asks for
-============================ ===================== ======================================================
-cross_modal_supcon           CLEF 1                samples of a class close, across two views or modalities
-clef_pretraining             CLEF 2                that, for image-image and image-activity pairs
-name_description_contrast    CLEF 3                each label description close to its own name
-image_name_cross_entropy     CLEF 4                an image close to the name of its expression
-image_name_bce               CLEF 5                an image close to the names of its action units
-clef_finetuning              CLEF 6                the last two kinds together
-============================ ===================== ======================================================
+============================= ===================== ======================================================
+function                      equation              what it asks for
+============================= ===================== ======================================================
+cross_modal_supcon            CLEF 1                samples of a class close, across two views or modalities
+clef_pretraining              CLEF 2                that, for image-image and image-activity pairs
+name_description_contrast     CLEF 3                each label description close to its own name
+image_name_cross_entropy      CLEF 4                an image close to the name of its expression
+image_name_bce                CLEF 5                an image close to the names of its action units
+clef_finetuning               CLEF 6                the last two kinds together
+text_similarity_cross_entropy KE-FER 5              a picture close to the text of its expression
+neutral_transformation        KE-FER 9              from expression to neutral, pictures going the way of their texts
+self_contrast                 KE-FER 10             each text closer to its picture than to that one's neutral feature
+text_expression_contrast      KE-FER Fig. 4         the same against a whole batch, as baseline
+knowledge_enhanced            KE-FER 11             similarity, transformation and contrast together
+============================= ===================== ======================================================
 
 All take raw features and bring them to unit length, compute similarities and their log-sum-exp in float32
 or wider even under autocast, take device and dtype from their input, and raise ``ValueError`` naming the
@@ -24,6 +29,13 @@ from fbu.losses.clef import (
     name_description_contrast,
 )
 from fbu.losses.contrastive import cross_modal_supcon
+from fbu.losses.ke_fer import (
+    knowledge_enhanced,
+    neutral_transformation,
+    self_contrast,
+    text_expression_contrast,
+    text_similarity_cross_entropy,
+)
 
 __all__ = [
     "clef_finetuning",
@@ -31,5 +43,10 @@ __all__ = [
     "cross_modal_supcon",
     "image_name_bce",
     "image_name_cross_entropy",
+    "knowledge_enhanced",
     "name_description_contrast",
+    "neutral_transformation",
+    "self_contrast",
+    "text_expression_contrast",
+    "text_similarity_cross_entropy",
 ]

@@ -21,8 +21,9 @@ class Mutant:
 
 
 _CONTRASTIVE, _CLEF = "fbu/losses/contrastive.py", "fbu/losses/clef.py"
-_NUMERICS = "fbu/losses/_numerics.py"
+_KE_FER, _NUMERICS = "fbu/losses/ke_fer.py", "fbu/losses/_numerics.py"
 _TEST_CONTRASTIVE, _TEST_CLEF = "tests/losses/test_contrastive.py", "tests/losses/test_clef.py"
+_TEST_KE_FER = "tests/losses/test_ke_fer.py"
 
 LOSSES = (
     Mutant(
@@ -101,6 +102,34 @@ LOSSES = (
         "total = weight * image_name",
         "total = image_name",
         f"{_TEST_CLEF}::test_finetuning_composes_the_terms",
+    ),
+    Mutant(
+        "transformation: a difference of zero sends an enormous gradient",
+        _KE_FER,
+        "return direction * (difference != 0).any(-1, keepdim=True)",
+        "return direction",
+        f"{_TEST_KE_FER}::test_a_difference_of_zero_counts_as_a_right_angle_and_sends_no_gradient",
+    ),
+    Mutant(
+        "self-contrast: a batch without rows is not a number",
+        _KE_FER,
+        "losses.sum() / max(len(losses), 1)",
+        "losses.sum() / len(losses)",
+        f"{_TEST_KE_FER}::test_without_rows_every_loss_is_zero_and_attached",
+    ),
+    Mutant(
+        "text contrast: pictures of the same class are negatives",
+        _KE_FER,
+        "logits.masked_fill(left_out, -torch.inf).logsumexp(1)",
+        "logits.logsumexp(1)",
+        f"{_TEST_KE_FER}::test_text_contrast_equals_our_reading",
+    ),
+    Mutant(
+        "KE-FER: neutral faces are transformed too",
+        _KE_FER,
+        "(targets != neutral).nonzero()",
+        "(targets >= 0).nonzero()",
+        f"{_TEST_KE_FER}::test_total_composes_the_terms_over_rows_that_are_not_neutral",
     ),
 )
 
