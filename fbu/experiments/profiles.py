@@ -8,11 +8,18 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from fbu.data.transforms import Augment
+from fbu.models.face_encoders import face_encoder_size
 from fbu.models.towers import TOWERS
 from fbu.recipes import DataSpec, EncoderSpec, OptimSpec, Recipe
 
 # Files of published weights, under FBU_DATA/weights (profile paper).
 FARL_FILE = "FaRL-Base-Patch16-LAIONFace20M-ep64.pth"
+# Picture encoders that the stand-in for MS-Celeb trains, by profile.
+IDENTITY_ENCODERS = {
+    "quick": ("tiny-resnet", "tiny-swin"),
+    "demo": ("tiny-resnet", "tiny-swin"),
+    "full": ("resnet18", "swin-t"),
+}
 
 
 class Profile(BaseModel):
@@ -142,29 +149,49 @@ def source_of(dataset: str, source: str | Mapping[str, str]) -> Literal["twin", 
     return chosen  # type: ignore[return-value]
 
 
-def tower(weights: str, p: Profile, omit: Sequence[str] = ()) -> Recipe | None:
-    """Recipe of the stand-in for published weights ("CLIP", "FaRL", "ViT"); None in ``paper``, which loads them.
+def tower(weights: str, p: Profile, omit: Sequence[str] = (), *, encoder: str | None = None) -> Recipe | None:
+    """Recipe of the stand-in for published weights; None in ``paper``, which loads them.
 
     Args:
-        weights: what is stood in for.
+        weights: what is stood in for: "CLIP", "FaRL", "ViT", "ALIGN", "BLIP" or "MS-Celeb".
         p: profile.
         omit: expressions that the tower's captions never name, for zero-shot tables; FaRL only.
+        encoder: picture encoder that is trained, one of ``IDENTITY_ENCODERS`` of the profile; MS-Celeb only.
 
     Raises:
-        ValueError: no stand-in for these weights, or names to omit for another one than FaRL.
+        ValueError: no stand-in for these weights, names to omit for another one than FaRL, an encoder for another one
+            than MS-Celeb, or one that the profile does not train.
     """
     if omit and weights != "FaRL":
         raise ValueError(f"only the FaRL stand-in can leave names out, not {weights!r}")
+    if encoder is not None and weights != "MS-Celeb":
+        raise ValueError(f"only the MS-Celeb stand-in has a choice of encoders, not {weights!r}")
+    known = [*TOWERS, "ViT", "ALIGN", "BLIP", "MS-Celeb"]
     if p.name == "paper":
         return None
+    if weights not in known:
+        raise ValueError(f"no stand-in tower {weights!r}; known: {', '.join(known)}")
+    if weights == "MS-Celeb":
+        return _identities(p, encoder)
     if weights == "ViT":
         return _tower(p, "labelled.pictures", {}, p.second_tower_images)
-    if weights not in TOWERS:
-        raise ValueError(f"no stand-in tower {weights!r}; known: {', '.join([*TOWERS, 'ViT'])}")
+    if weights == "ALIGN":
+        return _tower(p, "text_towers.noisy", {**TOWERS["FaRL"], "noise": 0.3}, p.second_tower_images)
+    if weights == "BLIP":
+        return _tower(p, "text_towers.matching", TOWERS["FaRL"], p.second_tower_images)
     if omit:
         options = {**TOWERS[weights], "omit": list(omit)}
         return _tower(p, "unnamed.contrast", options, p.second_tower_images)
     return _tower(p, "towers.contrast", TOWERS[weights], p.tower_images)
+
+
+def _identities(p: Profile, encoder: str | None) -> Recipe:
+    if encoder not in IDENTITY_ENCODERS[p.name]:
+        known = ", ".join(IDENTITY_ENCODERS[p.name])
+        raise ValueError(f"profile {p.name} trains MS-Celeb's stand-in for {known}, not for {encoder!r}")
+    recipe = _tower(p, "identities.classify", {}, p.second_tower_images)
+    data = recipe.data.model_copy(update={"image_size": face_encoder_size(encoder)})
+    return recipe.model_copy(update={"data": data, "encoder": EncoderSpec(name=encoder)})
 
 
 def _tower(p: Profile, task: str, options: dict[str, Any], images: int) -> Recipe:

@@ -309,7 +309,7 @@ def test_names_and_errors():
     with pytest.raises(ValueError, match="rafdb"):
         source_of("rafdb", "twins")
     with pytest.raises(ValueError, match="CLIP, FaRL"):
-        tower("ALIGN", PROFILES["demo"])
+        tower("SigLIP", PROFILES["demo"])
 
 
 def test_sources_resolve_per_dataset():

@@ -88,5 +88,5 @@ def test_towers_by_name():
     assert tower("ViT", PROFILES["paper"]) is None
     with pytest.raises(ValueError, match="only the FaRL"):
         tower("CLIP", p, omit=("anger",))
-    with pytest.raises(ValueError, match="known: CLIP, FaRL, ViT"):
-        tower("ALIGN", p)
+    with pytest.raises(ValueError, match="known: CLIP, FaRL, ViT, ALIGN, BLIP, MS-Celeb"):
+        tower("SigLIP", p)
