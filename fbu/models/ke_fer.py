@@ -29,7 +29,7 @@ from fbu.evaluation.predictions import prediction_frame, score
 from fbu.labels import prompting
 from fbu.losses.ke_fer import knowledge_enhanced
 from fbu.models.encoders import encode_text, encoder_from, load_dual_encoder, tokenizer_for
-from fbu.models.face_encoders import face_encoder, normalization, start_face_encoder
+from fbu.models.face_encoders import FaceEncoder, face_encoder, start_face_encoder
 from fbu.models.frozen import FrozenTask, ProbeTask, Probing
 from fbu.models.pictures import Pictures
 from fbu.models.published import weights_named
@@ -79,7 +79,7 @@ class KEFER(nn.Module):
     """A picture encoder beside frozen text embeddings.
 
     Args:
-        encoder: pictures (n, 3, S, S) -> (n, width), with the attribute ``width``.
+        encoder: of the pictures.
         texts: (C, d) embeddings of the classes, kept with the weights.
         supervision: as in :class:`Training`.
         transforms: whether there is a network that makes neutral vectors.
@@ -87,10 +87,10 @@ class KEFER(nn.Module):
 
     texts: Tensor
 
-    def __init__(self, encoder: nn.Module, texts: Tensor, supervision: str, transforms: bool) -> None:
+    def __init__(self, encoder: FaceEncoder, texts: Tensor, supervision: str, transforms: bool) -> None:
         super().__init__()
-        width, d = int(encoder.width), texts.shape[1]  # type: ignore[arg-type]
-        self.encoder = encoder
+        width, d = encoder.width, texts.shape[1]
+        self.encoder: FaceEncoder = encoder
         self.register_buffer("texts", texts)
         self.head = nn.Linear(width, len(texts)) if supervision == "labels" else None
         same = supervision == "labels" or width == d
@@ -153,8 +153,8 @@ class TrainTask(SplitTask):
 
     def shown(self, images: np.ndarray) -> Pictures:
         """Pictures as the encoder wants them."""
-        mean, std = normalization(self.recipe.encoder)
-        return Pictures(images, self.device, mean, std)
+        encoder = self.model.encoder
+        return Pictures(images, self.device, encoder.mean, encoder.std)
 
     def sampling_weights(self) -> Tensor | None:
         """One over the pictures of the class, where the protocol draws all classes equally often."""
@@ -185,7 +185,7 @@ class TrainTask(SplitTask):
             None if model.transform is None else model.transform(v),
             model.texts,
             y,
-            self.classes.index(NEUTRAL) if NEUTRAL in self.classes else 0,
+            neutral=self.classes.index(NEUTRAL) if NEUTRAL in self.classes else 0,
             weights=(1.0, settings.transformation, settings.contrast),
             margin=settings.margin,
             temperature=settings.temperature,
@@ -270,8 +270,8 @@ class Finished(FrozenTask):
     @torch.no_grad()
     def vectors(self, images: np.ndarray) -> Tensor:
         """v (n, d) of pictures, on the CPU."""
-        mean, std = normalization(self.recipe.encoder)
-        batches = Pictures(images, self.device, mean, std).batches(256)
+        tower = self.encoder.encoder
+        batches = Pictures(images, self.device, tower.mean, tower.std).batches(256)
         return torch.cat([self.encoder.vectors(x).float().cpu() for x in batches])
 
     def features(self, images: np.ndarray) -> Tensor:

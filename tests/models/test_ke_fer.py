@@ -215,8 +215,12 @@ def test_neutral_vectors_by_hand(trained, monkeypatch):
     found = task._neutral(loaded)
     assert found["own_neutral"] == found["own_neutral_before"] == pytest.approx(1.0, abs=1e-5)
     assert found["other_neutral"] < 0.9
-    at = task.classes.index("neutral")
-    task.encoder.transform = lambda v: task.encoder.texts[at].expand(len(v), -1)
+
+    class Resting(torch.nn.Module):
+        def forward(self, v):
+            return task.encoder.texts[task.classes.index("neutral")].expand(len(v), -1)
+
+    task.encoder.transform = Resting()
     assert task._neutral(loaded)["neutral_named"] == 1.0
 
 

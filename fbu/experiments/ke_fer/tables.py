@@ -196,6 +196,7 @@ def _quoted(table: str, column: str) -> list[Cell]:
         (frame["dataset"] == column)
         & (frame["metric"] == "accuracy")
         & ~frame["method"].str.startswith("KE-FER")
+        & frame["value"].notna()
     ]
     cells = []
     for method, variant in zip(rows["method"], rows["variant"], strict=True):
