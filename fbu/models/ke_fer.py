@@ -251,9 +251,9 @@ class Finished(FrozenTask):
         ValueError: the recipe starts from no KE-FER training.
     """
 
-    encoder: KEFER  # type: ignore[assignment]
+    encoder: KEFER
 
-    def make_encoder(self) -> KEFER:  # type: ignore[override]
+    def make_encoder(self) -> KEFER:
         """The model of the run that the recipe starts from; no text tower is needed, its embeddings lie in the run."""
         trained = self.recipe.start
         if trained is None or trained.task != "ke_fer.train" or self.start is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from fbu import reported
 from fbu.experiments.common import Cell, Table
@@ -293,10 +294,9 @@ def fig5_loss_weights(profile: str = "quick", source: Source = "twin", seeds: in
             run = p.name != "quick" or (
                 column == "RAF-DB" and (transformation, contrast) in ((1.0, 1.0), (2.0, 1.0))
             )
-            options = {} if transformation == contrast == 1 else {
-                "transformation": transformation,
-                "contrast": contrast,
-            }  # fmt: skip
+            options: dict[str, Any] = {}
+            if (transformation, contrast) != (1.0, 1.0):
+                options = {"transformation": transformation, "contrast": contrast}
             encoder = "ResNet-18" if p.name == "quick" else "Swin-T"  # quick has no tower of the other family
             cells.append(
                 Cell(
