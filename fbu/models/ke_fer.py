@@ -132,7 +132,10 @@ class TrainTask(SplitTask):
         encoder = face_encoder(recipe.encoder)
         start_face_encoder(encoder, start)
         transforms = bool(self.settings.transformation or self.settings.contrast)
-        texts = class_texts(self.settings, recipe, self.classes, reads.get("text"))
+        if self.settings.supervision == "labels":
+            texts = torch.zeros(len(self.classes), encoder.width)  # no text is looked at, so no tower is needed
+        else:
+            texts = class_texts(self.settings, recipe, self.classes, reads.get("text"))
         model = KEFER(encoder, texts, self.settings.supervision, transforms)
         self.model: KEFER = model.to(device)
         if transforms and NEUTRAL not in self.classes:
