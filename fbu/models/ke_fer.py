@@ -133,7 +133,9 @@ class TrainTask(SplitTask):
         start_face_encoder(encoder, start)
         transforms = bool(self.settings.transformation or self.settings.contrast)
         if self.settings.supervision == "labels":
-            texts = torch.zeros(len(self.classes), encoder.width)  # no text is looked at, so no tower is needed
+            texts = torch.zeros(
+                len(self.classes), encoder.width
+            )  # no text is looked at, so no tower is needed
         else:
             texts = class_texts(self.settings, recipe, self.classes, reads.get("text"))
         model = KEFER(encoder, texts, self.settings.supervision, transforms)

@@ -31,10 +31,10 @@ def _column(source: Source) -> str:
     return "facial_expressions" if source == "open" else "RAF-DB"
 
 
-def _look(p: Profile, source: Source, seed: int, encoder: str, losses: str, *, embed: int = 0) -> Recipe:
+def _look(p: Profile, source: Source, seed: int, encoder: str, losses: str) -> Recipe:
     column = _column(source)
     trained = training(p, column, source, seed, encoder, losses)
-    return looked_at(p, trained, data_of(p, column, source, encoder, seed), "ke_fer.look", embed=embed)
+    return looked_at(p, trained, data_of(p, column, source, encoder, seed), "ke_fer.look", embed=1000)
 
 
 def _separated(
@@ -46,7 +46,7 @@ def _separated(
             f"ResNet-18 {NAMES[losses]}",
             column,
             metric,
-            tuple(_look(p, source, s, "ResNet-18", losses, embed=1000) for s in range(seeds or p.seeds)),
+            tuple(_look(p, source, s, "ResNet-18", losses) for s in range(seeds or p.seeds)),
         )
         for column, metric in columns.items()
         for losses in rows
@@ -135,10 +135,11 @@ def fig7_tsne_ckplus(profile: str = "quick", source: Source = "twin", seeds: int
 
 
 def neutral_vectors(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
-    """Beyond the paper: does the transformed vector look neutral? Whole method, on RAF-DB's test people.
+    """Beyond the paper: does the transformed vector look neutral? Whole method, trained on RAF-DB, on the faces of CK+.
 
-    Columns: share of neutral vectors closest to the text of neutral, before and after the transformation, and their
-    cosine with the neutral faces of the same and of other people. Args as :func:`fig1_text_vs_discrete`.
+    CK+ shows everybody at rest and with an expression. Columns: share of neutral vectors closest to the text of
+    neutral, before and after the transformation, and their cosine with the neutral faces of the same and of other
+    people. Args as :func:`fig7_tsne_ckplus`.
     """
     p, cells = profile_named(profile), []
     columns = {
@@ -150,8 +151,12 @@ def neutral_vectors(profile: str = "quick", source: Source = "twin", seeds: int 
     }
     for encoder in ("ResNet-18",) if p.name == "quick" else ("ResNet-18", "ViT-B/16", "Swin-T"):
         for column, metric in columns.items():
-            recipes = tuple(_look(p, source, s, encoder, WHOLE) for s in range(seeds or p.seeds))
-            cells.append(Cell(encoder, column, metric, recipes))
+            recipes = []
+            for s in range(seeds or p.seeds):
+                trained = training(p, "RAF-DB", source, s, encoder)
+                spec = spec_of(p, "ckplus", "ke_fer", source, encoder)
+                recipes.append(looked_at(p, trained, spec, "ke_fer.look"))
+            cells.append(Cell(encoder, column, metric, tuple(recipes)))
     return Table("ke_fer.neutral_vectors", profile, cells)
 
 
