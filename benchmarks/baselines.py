@@ -74,6 +74,28 @@ def description_contrast(z_description: Tensor, z_name: Tensor, logit_scale: flo
     return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
+def text_similarity(v: Tensor, t: Tensor, targets: Tensor, temperature: float = 0.01) -> Tensor:
+    return F.cross_entropy(F.normalize(v, dim=-1) @ F.normalize(t, dim=-1).T / temperature, targets)
+
+
+def transformation(v: Tensor, n: Tensor, t: Tensor, t_neutral: Tensor) -> Tensor:
+    return (1 - F.cosine_similarity(t - t_neutral, v - n)).mean()
+
+
+def self_contrast(t: Tensor, v: Tensor, n: Tensor, margin: float = 2.0) -> Tensor:
+    return (F.cosine_similarity(t, n) - F.cosine_similarity(t, v) + margin).mean()
+
+
+def expression_contrast(
+    t: Tensor, v: Tensor, n: Tensor, targets: Tensor, temperature: float = 0.01
+) -> Tensor:
+    t, v, n = (F.normalize(z, dim=-1) for z in (t, v, n))
+    classmates = (targets[:, None] == targets[None]) & ~torch.eye(len(t), dtype=torch.bool, device=t.device)
+    with_pictures = (t @ v.T / temperature).masked_fill(classmates, -torch.inf)
+    logits = torch.cat([with_pictures, t @ n.T / temperature], 1)
+    return F.cross_entropy(logits, torch.arange(len(t), device=t.device))
+
+
 class ImageFiles(Dataset[tuple[Tensor, int]]):
     """One picture at a time: opened with Pillow, augmented with torchvision, as most training scripts do."""
 

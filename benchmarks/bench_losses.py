@@ -77,6 +77,26 @@ def cases(n: int, device: str, chunk: int) -> dict[str, tuple[Loss, Loss, list[T
             lambda: baselines.bce(image, name, units, SCALE, weight),
             [image, name],
         ),
+        "text_similarity_cross_entropy": (
+            lambda: losses.text_similarity_cross_entropy(image, text, classes),
+            lambda: baselines.text_similarity(image, text, classes),
+            [image, text],
+        ),
+        "neutral_transformation": (
+            lambda: losses.neutral_transformation(image, view, activity, text[0]),
+            lambda: baselines.transformation(image, view, activity, text[0]),
+            [image, view],
+        ),
+        "self_contrast": (
+            lambda: losses.self_contrast(activity, image, view),
+            lambda: baselines.self_contrast(activity, image, view),
+            [image, view],
+        ),
+        "text_expression_contrast": (
+            lambda: losses.text_expression_contrast(activity, image, view, labels),
+            lambda: baselines.expression_contrast(activity, image, view, labels),
+            [image, view],
+        ),
     }
 
 

@@ -225,8 +225,7 @@ def plan(recipes: Iterable[Recipe]) -> pd.DataFrame:
         images = optim.images or round((optim.epochs or 1) * 5000)
         rate, memory = measured.get(_kind(recipe), (0.0, 0.0))
         if not rate:  # about 3e10 multiply-adds a second; a tiny tower needs 5e7 for a picture, ViT-B/16 5e10
-            rate = 300.0 if recipe.encoder.name == "fbu-tiny" else 0.5
-            memory = 1200.0 if recipe.encoder.name == "fbu-tiny" else 12000.0
+            rate, memory = (300.0, 1200.0) if is_tiny(recipe) else (0.5, 12000.0)
         rows.append(
             {
                 "recipe": recipe.key(),
@@ -241,6 +240,11 @@ def plan(recipes: Iterable[Recipe]) -> pd.DataFrame:
         )
     columns = ["recipe", "task", "data", "seed", "images", "seconds", "memory_mb", "done"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def is_tiny(recipe: Recipe) -> bool:
+    """Whether a recipe's encoder is one of those for drawn faces on a processor."""
+    return recipe.encoder.name.startswith(("fbu-tiny", "tiny-"))
 
 
 def _kind(recipe: Recipe) -> tuple[str, str, int]:

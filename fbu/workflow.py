@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from fbu.config import home, use_data_root
 from fbu.errors import DataError
 from fbu.recipes import Recipe
-from fbu.runs import folder_of, ordered, plan
+from fbu.runs import folder_of, is_tiny, ordered, plan
 
 # ViT-B/16 at 224 pixels in bf16, pictures a second; on the cautious side for a card of the last years.
 _GPU_RATE = 150.0
@@ -187,7 +187,7 @@ def _asked(settings: Settings) -> dict[str, list[Recipe]]:
 def _job(
     recipe: Recipe, output: Path, inputs: tuple[Path, ...], expected: Mapping[Any, Any], settings: Settings
 ) -> Job:
-    tiny = recipe.encoder.name == "fbu-tiny"
+    tiny = is_tiny(recipe)
     gpus = int(not tiny) if settings.gpus == "auto" else settings.gpus
     on_card = gpus and not tiny
     seconds = expected["images"] / _GPU_RATE if on_card else expected["seconds"]

@@ -44,12 +44,13 @@ def test_equals_the_definition(model):
     weights = weights_of(model, images)
     last = attention_maps(model, images, "last")
     assert last.shape == (2, 8, 8)
-    torch.testing.assert_close(last.flatten(1), weights[-1][:, 0, 1:], rtol=1e-4, atol=1e-6)
+    # Fused and elementary attention round apart, on some processors more than on others.
+    torch.testing.assert_close(last.flatten(1), weights[-1][:, 0, 1:], rtol=2e-3, atol=5e-5)
     product = torch.eye(65).expand(2, -1, -1)
     for layer in weights:
         product = (layer + torch.eye(65)) / 2 @ product
     rollout = attention_maps(model, images)
-    torch.testing.assert_close(rollout.flatten(1), product[:, 0, 1:], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(rollout.flatten(1), product[:, 0, 1:], rtol=2e-3, atol=5e-5)
     torch.testing.assert_close(rollout.sum((1, 2)) + product[:, 0, 0], torch.ones(2))
 
 

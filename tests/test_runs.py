@@ -237,3 +237,12 @@ def test_two_processes_train_once(tmp_path):
     steps = [json.loads(line)["step"] for line in (found.folder / "log.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))  # a second training would begin again
     assert os.path.exists(found.folder / "done.json")
+
+
+def test_small_encoders_are_planned_as_small():
+    from fbu.experiments import ke_fer
+
+    demo = plan(ke_fer.table2_losses("demo").recipes())
+    assert demo["seconds"].max() <= 1000 and demo["memory_mb"].max() < 4000
+    full = plan(ke_fer.table2_losses("full").recipes())
+    assert full["seconds"].min() > 10_000
