@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fbu.data.manifest import load_manifest
 from fbu.data.transforms import Augment
 from fbu.models.face_encoders import face_encoder_size
 from fbu.models.towers import TOWERS
@@ -147,6 +148,35 @@ def source_of(dataset: str, source: str | Mapping[str, str]) -> Literal["twin", 
     if chosen not in ("twin", "open", "real"):
         raise ValueError(f"source of {dataset} is {chosen!r}; use twin, open or real")
     return chosen  # type: ignore[return-value]
+
+
+def part_of(
+    p: Profile,
+    dataset: str,
+    source: str | Mapping[str, str],
+    seed: int,
+    protocol: str | None = None,
+    image_size: int | None = None,
+) -> DataSpec:
+    """Data of a recipe; where a set has folds, seed s is tested on fold s mod k.
+
+    Args:
+        p: profile.
+        dataset: name.
+        source: of all sets, or one per set.
+        seed: decides the fold.
+        protocol: of the manifest.
+        image_size: side of the pictures; default: the profile's.
+    """
+    folds = load_manifest(dataset).splits.folds
+    return DataSpec(
+        name=dataset,
+        source=source_of(dataset, source),
+        size=p.size,
+        fold=folds[seed % len(folds)] if folds else None,
+        protocol=protocol,
+        image_size=image_size or p.image_size,
+    )
 
 
 def tower(weights: str, p: Profile, omit: Sequence[str] = (), *, encoder: str | None = None) -> Recipe | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fbu import data
-from fbu.experiments.profiles import Profile, source_of, tower
+from fbu.experiments.profiles import Profile, part_of, tower
 from fbu.models.clef import PRETRAIN_AUGMENT
 from fbu.recipes import DataSpec, OptimSpec, Recipe
 
@@ -36,16 +35,8 @@ Source = str | Mapping[str, str]
 
 
 def split_of(p: Profile, dataset: str, source: Source, seed: int, protocol: str | None = None) -> DataSpec:
-    """Data of a recipe; where a set has folds, seed s is tested on fold s mod k."""
-    folds = data.load_manifest(dataset).splits.folds
-    return DataSpec(
-        name=dataset,
-        source=source_of(dataset, source),
-        size=p.size,
-        fold=folds[seed % len(folds)] if folds else None,
-        protocol=protocol or PROTOCOLS.get(dataset),
-        image_size=p.image_size,
-    )
+    """Data of a recipe, with the protocol that this paper's tables use; see :func:`part_of`."""
+    return part_of(p, dataset, source, seed, protocol or PROTOCOLS.get(dataset))
 
 
 def pretraining(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fbu import data
 from fbu.data.transforms import Augment
-from fbu.experiments.profiles import Profile, source_of, tower
+from fbu.experiments.profiles import Profile, part_of, tower
 from fbu.recipes import DataSpec, EncoderSpec, OptimSpec, Recipe
 
 Source = str | Mapping[str, str]
@@ -78,16 +77,9 @@ def data_of(p: Profile, column: str, source: Source, label: str, seed: int) -> D
 def spec_of(
     p: Profile, dataset: str, protocol: str | None, source: Source, label: str, seed: int = 0
 ) -> DataSpec:
-    """Data by name and protocol; where a set has folds, seed s is tested on fold s mod k."""
-    folds = data.load_manifest(dataset).splits.folds
-    return DataSpec(
-        name=dataset,
-        source=source_of(dataset, source),
-        size=p.size,
-        fold=folds[seed % len(folds)] if folds else None,
-        protocol=protocol,
-        image_size=p.image_size if p.name in ("quick", "demo") else _SIDE[label],
-    )
+    """Data by name and protocol, in the size that the encoder wants; see :func:`part_of`."""
+    side = None if p.name in ("quick", "demo") else _SIDE[label]
+    return part_of(p, dataset, source, seed, protocol, side)
 
 
 def training(
