@@ -150,6 +150,11 @@ def source_of(dataset: str, source: str | Mapping[str, str]) -> Literal["twin", 
     return chosen  # type: ignore[return-value]
 
 
+def few_seeds(p: Profile, seeds: int | None) -> int:
+    """Seeds of a sweep, or of a table with a tower of its own: one in quick and demo, unless more are asked for."""
+    return seeds or (1 if p.name in ("quick", "demo") else p.seeds)
+
+
 def part_of(
     p: Profile,
     dataset: str,

@@ -10,14 +10,13 @@ from fbu.experiments.clef.stages import (
     LETTERS,
     PROTOCOLS,
     Source,
-    few_seeds,
     finetuning,
     pretraining,
     split_of,
     untrained,
 )
 from fbu.experiments.common import Cell, Table
-from fbu.experiments.profiles import Profile, profile_named, source_of, tower
+from fbu.experiments.profiles import Profile, few_seeds, profile_named, source_of, tower
 from fbu.models.encoders import TINY
 from fbu.recipes import OptimSpec, Recipe
 

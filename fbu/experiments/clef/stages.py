@@ -151,11 +151,6 @@ def _start(p: Profile, dataset: str, source: Source, seed: int, method: str, let
     return pretraining(p, source, seed, text="PA" in letters.split(","), dataset=recordings)
 
 
-def few_seeds(p: Profile, seeds: int | None) -> int:
-    """Seeds of a sweep, or of a table with a tower of its own: one in quick and demo, unless more are asked for."""
-    return seeds or (1 if p.name in ("quick", "demo") else p.seeds)
-
-
 def untrained(
     task: str, p: Profile, data_spec: DataSpec, start: Recipe | None, seed: int, **options: Any
 ) -> Recipe:

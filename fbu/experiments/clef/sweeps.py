@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fbu.data.transforms import Augment
-from fbu.experiments.clef.stages import LETTERS, Source, few_seeds, finetuning, untrained
+from fbu.experiments.clef.stages import LETTERS, Source, finetuning, untrained
 from fbu.experiments.common import Cell, Table
-from fbu.experiments.profiles import Profile, profile_named
+from fbu.experiments.profiles import Profile, few_seeds, profile_named
 from fbu.recipes import Recipe
 from fbu.reported import Printed
 

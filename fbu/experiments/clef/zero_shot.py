@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fbu.experiments.clef.stages import Source, few_seeds, finetuning, pretraining, split_of, untrained
+from fbu.experiments.clef.stages import Source, finetuning, pretraining, split_of, untrained
 from fbu.experiments.common import Cell, Table
-from fbu.experiments.profiles import Profile, profile_named, tower
+from fbu.experiments.profiles import Profile, few_seeds, profile_named, tower
 from fbu.labels.names import EXPRESSIONS
 from fbu.recipes import Recipe
 from fbu.reported import Printed

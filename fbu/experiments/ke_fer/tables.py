@@ -8,6 +8,7 @@ from typing import Any
 from fbu import reported
 from fbu.experiments.common import Cell, Table
 from fbu.experiments.ke_fer.stages import (
+    CLASSIFIER,
     COLUMNS,
     ENCODERS,
     LOSSES,
@@ -19,7 +20,7 @@ from fbu.experiments.ke_fer.stages import (
     spec_of,
     training,
 )
-from fbu.experiments.profiles import Profile, profile_named
+from fbu.experiments.profiles import Profile, few_seeds, profile_named
 from fbu.labels import prompting
 from fbu.recipes import Recipe
 from fbu.reported import Printed
@@ -31,11 +32,7 @@ _MAIN = ("RAF-DB", OPEN)
 
 
 def _count(p: Profile, column: str, seeds: int | None) -> int:
-    return seeds or (1 if p.name in ("quick", "demo") and column not in _MAIN else p.seeds)
-
-
-def _few(p: Profile, seeds: int | None) -> int:
-    return seeds or (1 if p.name in ("quick", "demo") else p.seeds)
+    return seeds or p.seeds if column in _MAIN else few_seeds(p, seeds)
 
 
 def _columns(source: Source, wanted: Iterable[str]) -> list[str]:
@@ -65,13 +62,9 @@ def table2_losses(profile: str = "quick", source: Source = "twin", seeds: int | 
                 run = _in_table2(p, column, encoder, losses)
                 count = _count(p, column, seeds) if run else 0
                 stood_for = "RAF-DB" if column == OPEN else column
-                base = {NAMES[TEXT]: "labels"}.get(NAMES[losses], "Ls" if losses != TEXT else None)
-                base = None if NAMES[losses] == "labels" else base
-                if column == OPEN and losses == WHOLE:
-                    base = "labels"
+                base = _base(column, losses)
                 printed = _printed("ke_fer_table2_losses", encoder, losses, stood_for)
-                variant = next((v for v, name in NAMES.items() if name == base), "")
-                against = _printed("ke_fer_table2_losses", encoder, variant, stood_for) if base else None
+                against = _printed("ke_fer_table2_losses", encoder, base, stood_for) if base else None
                 cells.append(
                     Cell(
                         f"{encoder} {NAMES[losses]}",
@@ -79,7 +72,7 @@ def table2_losses(profile: str = "quick", source: Source = "twin", seeds: int | 
                         "accuracy",
                         tuple(training(p, column, source, s, encoder, losses) for s in range(count)),
                         printed.value if printed and column != OPEN else None,
-                        f"{encoder} {base}" if base else None,
+                        f"{encoder} {NAMES[base]}" if base else None,
                         _step(printed, against),
                         why_empty="not run on open data" if column == OPEN else f"not run in {p.name}",
                         printed=printed if column != OPEN else None,
@@ -88,9 +81,16 @@ def table2_losses(profile: str = "quick", source: Source = "twin", seeds: int | 
     return Table("ke_fer.table2_losses", profile, cells)
 
 
+def _base(column: str, losses: str) -> str | None:
+    """The row that a row's step is measured from: the first loss, and for it the classifier."""
+    if losses == CLASSIFIER:
+        return None
+    return CLASSIFIER if losses == TEXT or (column == OPEN and losses == WHOLE) else TEXT
+
+
 def _in_table2(p: Profile, column: str, encoder: str, losses: str) -> bool:
     if column == OPEN:
-        return losses in (next(iter(LOSSES)), WHOLE)
+        return losses in (CLASSIFIER, WHOLE)
     if p.name != "quick":
         return True
     return column == "RAF-DB" and encoder == "ResNet-18" and NAMES[losses] in ("labels", "Ls", "Ls Lt Lc")
@@ -115,7 +115,7 @@ def table1_text_encoders(profile: str = "quick", source: Source = "twin", seeds:
                         "accuracy",
                         tuple(
                             training(p, column, source, s, encoder, TEXT, text=text)
-                            for s in range(_few(p, seeds) if run else 0)
+                            for s in range(few_seeds(p, seeds) if run else 0)
                         ),
                         printed.value if printed else None,
                         why_empty=f"not run in {p.name}",
@@ -148,7 +148,7 @@ def table3_prompts(profile: str = "quick", source: Source = "twin", seeds: int |
                         "accuracy",
                         tuple(
                             training(p, column, source, s, encoder, **options)
-                            for s in range(_few(p, seeds) if run else 0)
+                            for s in range(few_seeds(p, seeds) if run else 0)
                         ),
                         printed.value if printed else None,
                         why_empty=f"not run in {p.name}",
@@ -305,7 +305,7 @@ def fig5_loss_weights(profile: str = "quick", source: Source = "twin", seeds: in
                     "accuracy",
                     tuple(
                         training(p, column, source, s, encoder, **options)
-                        for s in range(_few(p, seeds) if run else 0)
+                        for s in range(few_seeds(p, seeds) if run else 0)
                     ),
                     why_empty=f"not run in {p.name}",
                 )
