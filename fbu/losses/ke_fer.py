@@ -245,8 +245,8 @@ def knowledge_enhanced(
         contrast: "self" as in the paper, "batch" for the baseline of its Fig. 4.
 
     Returns:
-        The total and its terms before weighting, ``{"similarity": ..., "transformation": ...,
-        "contrast": ...}``, without those switched off; all scalars with gradient.
+        The total and its terms before weighting, named "similarity", "transformation" and "contrast", without those
+        switched off; all scalars with gradient.
 
     Raises:
         ValueError: an unknown contrast or pairing, weights that are not three or are refused, no class
