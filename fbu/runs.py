@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -252,13 +253,18 @@ def _kind(recipe: Recipe) -> tuple[str, str, int]:
 
 
 def _measured() -> dict[tuple[str, str, int], tuple[float, float]]:
-    found: dict[tuple[str, str, int], tuple[float, float]] = {}
+    # All runs of a kind together, so that a short one, which mostly warms up, does not speak for the long ones.
+    images: Counter[tuple[str, str, int]] = Counter()
+    seconds: defaultdict[tuple[str, str, int], float] = defaultdict(float)
+    memory: dict[tuple[str, str, int], float] = {}
     for path in (home() / "runs").glob("*/provenance.json"):
         settings = json.loads((path.parent / "recipe.json").read_text())
         cost = json.loads(path.read_text())
         kind = (settings["task"], settings["encoder"]["name"], settings["data"]["image_size"])
-        found[kind] = (cost["images_per_second"], cost["peak_memory_mb"])
-    return found
+        images[kind] += cost["images"]
+        seconds[kind] += cost["seconds"]
+        memory[kind] = max(memory.get(kind, 0.0), cost["peak_memory_mb"])
+    return {kind: (images[kind] / max(seconds[kind], 1e-9), memory[kind]) for kind in images}
 
 
 def ordered(recipes: Iterable[Recipe]) -> list[Recipe]:

@@ -239,10 +239,24 @@ def test_two_processes_train_once(tmp_path):
     assert os.path.exists(found.folder / "done.json")
 
 
-def test_small_encoders_are_planned_as_small():
+def test_small_encoders_are_planned_as_small(monkeypatch):
     from fbu.experiments import ke_fer
 
+    monkeypatch.setattr(runs, "_measured", dict)  # nothing measured: the constants speak
     demo = plan(ke_fer.table2_losses("demo").recipes())
     assert demo["seconds"].max() <= 1000 and demo["memory_mb"].max() < 4000
     full = plan(ke_fer.table2_losses("full").recipes())
     assert full["seconds"].min() > 10_000
+
+
+def test_plans_go_by_all_runs_of_a_kind_together(tmp_path, monkeypatch):
+    monkeypatch.setenv("FBU_HOME", str(tmp_path))
+    wanted = recipe()
+    for name, images, seconds, memory in (("a", 10, 10.0, 900), ("b", 990, 10.0, 800)):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / "recipe.json").write_text(wanted.model_dump_json())
+        cost = {"images": images, "seconds": seconds, "peak_memory_mb": memory}
+        (folder / "provenance.json").write_text(json.dumps(cost))
+    row = plan([wanted]).iloc[-1]
+    assert row["seconds"] == round(row["images"] / 50) and row["memory_mb"] == 900

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fbu.claims.comparing import (
+    apart,
+    best_of_sweep,
+    common_seeds,
+    listed_in,
+    settings_of,
+    silhouettes_in_common,
+)
 from fbu.claims.decision import Part
 from fbu.claims.reading import Claim
 from fbu.claims.rules import Finding, Rule
-from fbu.claims.separation import silhouette_frame
 from fbu.data.dataset import expression_key
 from fbu.data.specs import load_spec
 from fbu.errors import DataError
-from fbu.evaluation.bootstrap import paired_bootstrap, paired_difference
 from fbu.evaluation.few import paired_t, sign_test
 from fbu.evaluation.pairs import agreement_gain
 from fbu.evaluation.tallies import tally_values
@@ -33,24 +39,20 @@ CEILING = 0.99
 
 def separability(claim: Claim, table: Table, cells: list[Cell]) -> Finding:
     """clef-18: silhouettes of the expressions in CLEF's features and in those of FaRL, trained alike or as it is."""
-    runs = {cell.label: {r.recipe.seed: r for r in table.results(cell)} for cell in cells}
-    seeds = _common(runs.values())
-    frames = {label: silhouette_frame([found[s] for s in seeds]) for label, found in runs.items()}
+    frames = silhouettes_in_common(table, cells)
     ours, trained = frames[FULL], frames[TRAINED]
     classes = sorted(ours["target"].unique())
-    named = [c for c in classes if c in _settings(claim)["classes"].lower().split(",")]
+    named = [c for c in classes if c in listed_in(settings_of(claim), "classes")]
     others = [c for c in classes if c not in named]
     parts, said = [], []
     for base in (TRAINED, UNTRAINED):
         tallied = tally_values([ours, frames[base]], classes)
-        what = f"silhouette, CLEF - {base}"
-        parts.append(Part(what, ">", "decided", paired_difference(tallied), unit="plain"))
+        parts.append(apart(f"silhouette, CLEF - {base}", tallied))
         a, b = tallied.observed()
         said.append(f"{b:.3f} ({base})")
     if named and others:
-        contrast = paired_difference(tally_values([ours, trained], named, others))
         what = f"gain over {TRAINED} in {', '.join(named)} - gain in the others"
-        parts.append(Part(what, ">", "decided", contrast, unit="plain"))
+        parts.append(apart(what, tally_values([ours, trained], named, others)))
     return Finding(parts, len(tallied.units), f"mean silhouettes {a:.3f} (CLEF), {', '.join(said)}")
 
 
@@ -131,7 +133,7 @@ def identity(claim: Claim, table: Table, cells: list[Cell]) -> Finding:
     parts, said, ceiling = [], [], False
     for number, column in enumerate(dict.fromkeys(c.column for c in cells)):
         found = {c.label: _by_seed(table.results(c), c.metric) for c in cells if c.column == column}
-        seeds = _common(found.values())
+        seeds = common_seeds(found.values())
         before, after = (np.array([found[label][s] for s in seeds]) for label in (BEFORE, AFTER))
         measured = paired_t(after - before, seed=number)
         parts.append(Part(f"{column}, after - before", "<", "decided", measured))
@@ -161,32 +163,7 @@ def pairing(claim: Claim, table: Table, cells: list[Cell]) -> Finding:
 def chosen_weight(claim: Claim, table: Table, cells: list[Cell]) -> Finding:
     """clef-23: the chosen lambda against the best of the others, on each dataset."""
     value = claim.statement.value if claim.statement is not None else ""
-    parts, people = [], 0
-    for column in dict.fromkeys(c.column for c in cells):
-        row = {c.label: c for c in cells if c.column == column}
-        chosen = row.pop(f"λ = {value}", None)
-        if chosen is None or not row:
-            raise DataError(f"{table.name} has no cell λ = {value} with others beside it, {column}")
-        every = [table.results(chosen), *(table.results(c) for c in row.values())]
-        seeds = _common({r.recipe.seed: r for r in runs} for runs in every)
-        frames = [pd.concat([r.predictions for r in runs if r.recipe.seed in seeds]) for runs in every]
-        measured = paired_bootstrap(frames[0], frames[1:], chosen.metric)
-        what = f"λ = {value} - best of {len(row)} others, {column}"
-        parts.append(Part(what, ">", "decided", measured))
-        people += measured.subjects
-    return Finding(parts, people)
-
-
-def _common(found: Iterable[Mapping[int, object]]) -> list[int]:
-    """Seeds that all have; DataError where there is none."""
-    seeds = set.intersection(*(set(by_seed) for by_seed in found))
-    if not seeds:
-        raise DataError("not run: there is no seed that all rows share")
-    return sorted(seeds)
-
-
-def _settings(claim: Claim) -> dict[str, str]:
-    return {} if claim.statement is None else claim.statement.settings
+    return best_of_sweep(table, cells, f"λ = {value}")
 
 
 def _by_seed(runs: Sequence[Run], metric: str) -> dict[int, float]:

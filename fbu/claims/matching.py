@@ -13,6 +13,8 @@ from fbu.reported import Printed
 from fbu.runs import Run
 
 _AVERAGE = "avg"
+# Scores that a paper prints beside another -> the other, whose predictions hold it too, and its name in them.
+_BESIDE = {"mean_accuracy": ("accuracy", "mean_class_accuracy")}
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,10 @@ class Match:
 
     @property
     def place(self) -> str:
-        """The dataset, and the class or action unit if it is about one alone."""
+        """The dataset, the class or action unit if it is about one alone, and which score where it is not the usual."""
         part = "" if self.printed.class_or_au == _AVERAGE else f" {self.printed.class_or_au}"
-        return f"{self.dataset}{part}"
+        beside = ", mean accuracy" if self.printed.metric in _BESIDE else ""
+        return f"{self.dataset}{part}{beside}"
 
     @property
     def dataset(self) -> str:
@@ -103,12 +106,16 @@ class Cells:
         return [self._one(Printed(side.table, **{str(k): str(v) for k, v in row.items()})) for row in rows]
 
     def _one(self, printed: Printed) -> Match:
-        whole = replace(printed, class_or_au=_AVERAGE)
+        # A class or action unit, and the mean over classes, are read from the predictions of the whole.
+        main, beside = _BESIDE.get(printed.metric, (printed.metric, printed.metric))
+        whole = replace(printed, class_or_au=_AVERAGE, metric=main)
         key = printed if printed in self._found else whole
         table, cell = self._found.get(key, (None, None))
         metric = printed.metric if cell is None else cell.metric
-        if key != printed and cell is not None:
+        if key.class_or_au != printed.class_or_au and cell is not None:
             metric = part_metric(printed.class_or_au)
+        elif key.metric != printed.metric and cell is not None:
+            metric = beside
         return Match(
             printed,
             metric,

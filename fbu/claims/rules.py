@@ -34,9 +34,10 @@ class Rule:
     Attributes:
         table: experiment that it reads, e.g. "clef.fig1_pairing".
         statistic: what is computed, in words.
-        judge: finds the terms from the table and the cells read, all of which have finished runs.
+        judge: finds the terms from the table and the cells read, all of which have finished runs unless ``partial``.
         rows: labels of the cells read; all where empty.
         columns: columns of the cells read; all where empty.
+        partial: whether the rule can judge without cells that have no runs, whose terms it then gives as "not run".
     """
 
     table: str
@@ -44,6 +45,7 @@ class Rule:
     judge: Callable[[Claim, Table, list[Cell]], Finding]
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    partial: bool = False
 
     def cells(self, tables: Sequence[Table]) -> list[Cell]:
         """The cells that the rule reads, in the table's order; none where the table is not there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
-from fbu.claims import clef
+from fbu.claims import clef, ke_fer
 from fbu.claims.decision import Decision, decision, listed, undecided, with_label
 from fbu.claims.matching import sources_of
 from fbu.claims.reading import Claim
@@ -13,7 +13,7 @@ from fbu.claims.rules import Rule
 from fbu.errors import DataError
 from fbu.experiments.common import Table
 
-RULES: dict[str, Rule] = {**clef.RULES}
+RULES: dict[str, Rule] = {**clef.RULES, **ke_fer.RULES}
 
 
 def apply(claim: Claim, tables: Sequence[Table], *, profile: str, source: str) -> Decision:
@@ -34,7 +34,7 @@ def apply(claim: Claim, tables: Sequence[Table], *, profile: str, source: str) -
         return undecided(claim.id, profile, why, statistic=rule.statistic, source=source)
     cells = rule.cells([table])
     missing = [f"{c.label} ({c.column})" for c in cells if not table.results(c)]
-    if missing or not cells:
+    if not cells or len(missing) == len(cells) or (missing and not rule.partial):
         why = f"not run in {profile}: {listed(missing) or f'{rule.table} has no such row'}"
         return undecided(claim.id, profile, why, statistic=rule.statistic, source=source)
     try:

@@ -7,7 +7,7 @@ from sklearn.metrics import silhouette_samples
 from stored import store
 
 from fbu import runs
-from fbu.claims import claim, clef, deciding
+from fbu.claims import claim, clef, comparing, deciding
 from fbu.claims.separation import silhouette_frame, silhouettes
 from fbu.evaluation.bootstrap import paired_difference
 from fbu.evaluation.few import paired_t, sign_test
@@ -276,7 +276,7 @@ def test_separability_compares_with_both_baselines(own, monkeypatch):
         value = by_key[found[0].recipe.key()] + noise
         return frame(value + (extra if by_key[found[0].recipe.key()] == 0.5 else 0), names)
 
-    monkeypatch.setattr(clef, "silhouette_frame", fake)
+    monkeypatch.setattr(comparing, "silhouette_frame", fake)
     found = deciding.decide(claim("clef-18"), [Table("clef.fig4_tsne", "quick", cells).done()])
     assert (found.label, found.right, found.terms, found.subjects) == ("supported", 3, 3, 80)
     assert found.parts[2].measured.difference == pytest.approx(0.1, abs=1e-6)

@@ -115,7 +115,7 @@ def table1_text_encoders(profile: str = "quick", source: Source = "twin", seeds:
                         "accuracy",
                         tuple(
                             training(p, column, source, s, encoder, TEXT, text=text)
-                            for s in range(few_seeds(p, seeds) if run else 0)
+                            for s in range(_count(p, column, seeds) if run else 0)
                         ),
                         printed.value if printed else None,
                         why_empty=f"not run in {p.name}",
