@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more about what else the machine does than about the code.
+settings.register_profile("fbu", deadline=None)
+settings.load_profile("fbu")
 
 # Two test processes share two cores; more threads each would only make them wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

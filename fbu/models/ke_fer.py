@@ -3,7 +3,7 @@
 ``ke_fer.train``: a picture's vector v is compared with one text per expression (Eq. 4, 5); a small network makes a
 neutral vector n of it (Eq. 6), so that v - n points as the texts do (Eq. 9); and v is pulled to its text while n is
 pushed from it (Eq. 10). ``ke_fer.score`` tests a trained model on another dataset (Table 5), ``ke_fer.look`` asks what
-its vectors hold (Fig. 1, 3, 7) and whether its neutral vectors look neutral.
+its vectors hold (Fig. 1, 3, 7), whether its neutral vectors look neutral, and whether its classes lie on a circle.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from fbu.data.dataset import Dataset
 from fbu.data.manifest import load_manifest
 from fbu.data.specs import load_spec
 from fbu.errors import DataError
+from fbu.evaluation.circumplex import circle_agreement, neutral_offset, planarity
 from fbu.evaluation.predictions import prediction_frame, score
 from fbu.labels import prompting
 from fbu.losses.ke_fer import knowledge_enhanced
@@ -321,19 +322,37 @@ class LookTask(Finished, ProbeTask):
         neutral vectors that are closest to the text of neutral (``neutral_named_before``: of v itself);
         ``own_neutral``: cosine of the neutral vector with the mean vector of the same person's neutral faces,
         ``own_neutral_before``: of v itself, ``other_neutral``: with those of other people. NaN where nobody has both.
+
+        And of the classes' mean vectors, against Russell's circumplex (:mod:`fbu.evaluation.circumplex`):
+        ``circle``: agreement with the distances on his circle (``circle_texts``: of the text embeddings), ``plane``:
+        share of their spread in two dimensions, ``neutral_offset``: how far neutral lies from the centre. The vectors
+        themselves are kept as ``class_means``.
         """
         outcome = super().scored(loaded)
-        outcome.metrics |= self._away(loaded)
+        means = self._means(loaded)
+        outcome.extra["class_means"] = {name: mean.tolist() for name, mean in means.items()}
+        outcome.metrics |= self._away(means)
+        outcome.metrics |= {
+            "circle": circle_agreement(means),
+            "plane": planarity(means),
+            "neutral_offset": neutral_offset(means),
+        }
+        if self.encoder.head is None:
+            texts = F.normalize(self.encoder.texts.float().cpu(), dim=-1).numpy()
+            outcome.metrics["circle_texts"] = circle_agreement(dict(zip(self.classes, texts, strict=True)))
         if self.encoder.transform is not None:
             outcome.metrics |= self._neutral(loaded)
         return outcome
 
-    def _away(self, loaded: Dataset) -> dict[str, float]:
+    def _means(self, loaded: Dataset) -> dict[str, np.ndarray]:
+        """Unit mean vector (d,) of each class of the pictures."""
         z, shown = self.features(loaded.images), loaded.shown
-        if NEUTRAL not in shown:
+        return {str(n): F.normalize(z[shown == n].mean(0), dim=0).numpy() for n in np.unique(shown)}
+
+    def _away(self, means: dict[str, np.ndarray]) -> dict[str, float]:
+        if NEUTRAL not in means:
             return {}
-        means = {name: F.normalize(z[shown == name].mean(0), dim=0) for name in np.unique(shown)}
-        return {f"away/{name}": float(m @ means[NEUTRAL]) for name, m in means.items() if name != NEUTRAL}
+        return {f"away/{n}": float(m @ means[NEUTRAL]) for n, m in means.items() if n != NEUTRAL}
 
     def _neutral(self, loaded: Dataset) -> dict[str, float]:
         shown, people = loaded.shown, loaded.records["subject"].to_numpy()

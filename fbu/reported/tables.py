@@ -58,6 +58,9 @@ def value(
     filters = {"method": method, "variant": variant, "dataset": dataset, "metric": metric}
     filters["class_or_au"] = class_or_au
     wanted = {column: text for column, text in filters.items() if text is not None}
+    fitting = _index(resource("reported") / f"{table_name}.csv", tuple(wanted)).get(tuple(wanted.values()), ())
+    if len(fitting) == 1:
+        return fitting[0]
     frame = table(table_name)
     if "variant" not in frame:
         raise ValueError(f"{table_name} is not a table of results; use table({table_name!r})")
@@ -69,6 +72,21 @@ def value(
         hints = "".join(_hint(name, wanted[name], frame[name].unique().tolist()) for name in unknown)
         raise ValueError(f"{len(rows)} rows of {table_name} fit {wanted}; {hints}nearest: {_listed(nearest)}")
     return float(rows["value"].iloc[0])
+
+
+@lru_cache(maxsize=512)
+def _index(path: Path, columns: tuple[str, ...]) -> dict[tuple[str, ...], tuple[float, ...]]:
+    """Values of a table by the text of some columns; empty for what is no table of results.
+
+    Tables of experiments ask for thousands of numbers, and comparing whole columns for each takes minutes.
+    """
+    if not path.is_file() or not {"value", *columns} <= set(_cached(path)):
+        return {}
+    found: dict[tuple[str, ...], list[float]] = {}
+    frame = _cached(path)
+    for *key, number in frame[[*columns, "value"]].itertuples(index=False, name=None):
+        found.setdefault(tuple(key), []).append(float(number))
+    return {key: tuple(values) for key, values in found.items()}
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from fbu.experiments.common import Table
 from fbu.experiments.ke_fer.figures import (
     chosen,
+    circumplex,
     confusions,
     fig1_text_vs_discrete,
     fig3_tsne,
     fig6_confusion,
     fig7_tsne_ckplus,
     neutral_vectors,
+    on_circle,
     recalls,
     selection,
 )
@@ -40,7 +42,8 @@ TABLES: dict[str, Callable[..., Table]] = {
     "fig6_confusion": fig6_confusion,
     "fig7_tsne_ckplus": fig7_tsne_ckplus,
     "neutral_vectors": neutral_vectors,
+    "circumplex": circumplex,
     "selection": selection,
 }
 
-__all__ = ["TABLES", "chosen", "confusions", "recalls", "training", *TABLES]
+__all__ = ["TABLES", "chosen", "confusions", "on_circle", "recalls", "training", *TABLES]

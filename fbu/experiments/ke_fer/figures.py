@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -158,6 +160,41 @@ def neutral_vectors(profile: str = "quick", source: Source = "twin", seeds: int 
                 recipes.append(looked_at(p, trained, spec, "ke_fer.look"))
             cells.append(Cell(encoder, column, metric, tuple(recipes)))
     return Table("ke_fer.neutral_vectors", profile, cells)
+
+
+def circumplex(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Beyond the paper: do the learned vectors lie as on Russell's circumplex, on which the method builds?
+
+    ResNet-18 on RAF-DB after training on labels, on texts and on all three losses. Columns, in hundredths: agreement of
+    the distances between classes with those on the circle, of the pictures' vectors and of the text embeddings; share
+    of the classes' spread that lies in a plane; distance of neutral from the centre of the others. Args as
+    :func:`fig1_text_vs_discrete`.
+    """
+    columns = {
+        "agreement with the circle": "circle",
+        "agreement of the texts": "circle_texts",
+        "share in a plane": "plane",
+        "neutral from the centre": "neutral_offset",
+    }
+    table = _separated("ke_fer.circumplex", profile, source, seeds, (CLASSIFIER, TEXT, WHOLE), columns)
+    label = f"ResNet-18 {NAMES[CLASSIFIER]}"
+    table.cells = [
+        replace(cell, recipes=(), why_empty="labels have no texts")
+        if (cell.metric, cell.label) == ("circle_texts", label)
+        else cell
+        for cell in table.cells
+    ]
+    return table
+
+
+def on_circle(table: Table) -> PageFigure:
+    """Class means of the first seed of each row of :func:`circumplex`, beside Russell's circle."""
+    panels = {}
+    for cell in table.cells:
+        runs = table.results(cell)
+        if cell.column == table.columns()[0] and runs:
+            panels[cell.label] = runs[0].extra["class_means"]
+    return figures.circle(panels)
 
 
 def selection(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
