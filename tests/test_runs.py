@@ -2,13 +2,12 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from workers import started
 
 import fbu.runs as runs
 from fbu import data
@@ -155,37 +154,6 @@ def test_missing_real_data_is_named():
         run(recipe(data={"name": "rafdb", "source": "real"}))
 
 
-WORKER = """
-import os, sys, time
-sys.path.insert(0, {root!r})
-import torch
-from fbu import runs, training
-from fbu.recipes import Recipe
-recipe = Recipe.model_validate_json(open({recipe!r}).read())
-if {half_write}:
-    real = torch.save
-    def half(value, path):
-        real(value, path)
-        with open(path, "r+b") as file:
-            file.truncate(os.path.getsize(path) // 2)
-        os.kill(os.getpid(), 9)
-    count = [0]
-    def later(value, path):
-        count[0] += 1
-        half(value, path) if count[0] > 3 else real(value, path)
-    torch.save = later
-print("ready", flush=True)
-runs.run(recipe, device="cpu", checkpoint_every=0)
-"""
-
-
-def start_worker(tmp_path: Path, wanted: Recipe, half_write: bool = False) -> subprocess.Popen:
-    file = tmp_path / "recipe.json"
-    file.write_text(wanted.model_dump_json())
-    code = WORKER.format(root=str(Path(__file__).parents[1]), recipe=str(file), half_write=half_write)
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-
-
 def step_of(folder: Path) -> int:
     try:
         return json.loads((folder / "log.jsonl").read_text().splitlines()[-1])["step"]
@@ -193,45 +161,39 @@ def step_of(folder: Path) -> int:
         return 0
 
 
-def test_kills_at_random_moments_change_nothing(tmp_path):
+def written_at(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def test_kills_at_random_moments_change_nothing():
     """Four kills somewhere in the training and one halfway through writing a checkpoint."""
     wanted, moments = recipe(seed=11, images=16 * 60), random.Random(0)
     whole = rerun(wanted, device="cpu")
     folder = runs.folder_of(wanted)
+    checkpoint = folder / "checkpoint.pt"
     for kill in range(5):
-        half_write = kill == 2
-        worker = start_worker(tmp_path, wanted, half_write)
-        assert worker.stdout is not None and worker.stdout.readline() == "ready\n"
+        half_write, before = kill == 2, written_at(checkpoint)
+        worker = started(wanted, half_write)
         if not half_write:
-            before = (
-                (folder / "checkpoint.pt").stat().st_mtime_ns if (folder / "checkpoint.pt").exists() else 0
-            )
-            while worker.poll() is None:
-                now = (
-                    (folder / "checkpoint.pt").stat().st_mtime_ns
-                    if (folder / "checkpoint.pt").exists()
-                    else 0
-                )
-                if now != before:
-                    break
+            while worker.is_alive() and written_at(checkpoint) == before:
                 time.sleep(0.01)
             time.sleep(moments.random() * 0.3)
-            worker.send_signal(signal.SIGKILL)
-        worker.wait()
-        worker.stdout.close()
-        assert worker.returncode == -signal.SIGKILL
+            worker.kill()
+        worker.join(240)
+        assert worker.exitcode == -signal.SIGKILL
         assert not (folder / "done.json").exists()
+    assert 0 < step_of(folder) < 60
     resumed = run(wanted, device="cpu", checkpoint_every=0)
     assert equal_weights(whole, resumed)
     assert whole.metrics == resumed.metrics
 
 
-def test_two_processes_train_once(tmp_path):
+def test_two_processes_train_once():
     wanted = recipe(seed=12, images=160)
-    workers = [start_worker(tmp_path, wanted) for _ in range(2)]
+    workers = [started(wanted) for _ in range(2)]
     for worker in workers:
-        worker.communicate(timeout=240)
-        assert worker.returncode == 0
+        worker.join(240)
+        assert worker.exitcode == 0
     found = find(wanted)
     assert found is not None
     steps = [json.loads(line)["step"] for line in (found.folder / "log.jsonl").read_text().splitlines()]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from enlarged import enlarged
 
 from fbu import reported
 from fbu.experiments import ke_fer
 from fbu.experiments.ke_fer.stages import ENCODERS, LOSSES
 from fbu.models import ke_fer as model
+from fbu.models import tasks
 from fbu.recipes import Recipe, task_type
 from fbu.runs import ordered
 from fbu.training import draw, make_optimizer
@@ -97,6 +99,7 @@ WIDTH = {"CLIP": 512, "ALIGN": 640, "BLIP": 256}
 @pytest.mark.parametrize("recipe", KINDS.values(), ids=["-".join(map(str, k)) for k in KINDS])
 def test_one_step_with_random_weights(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "published_texts", lambda kind, texts: torch.randn(len(texts), WIDTH[kind]))
+    monkeypatch.setattr(tasks, "load_spec", enlarged)
     data = recipe.data.model_copy(update={"source": "twin", "size": "quick"})
     encoder = recipe.encoder.model_copy(update={"pretrained": None, "checkpoint": None})
     recipe = recipe.model_copy(update={"data": data, "encoder": encoder})

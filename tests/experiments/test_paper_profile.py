@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from enlarged import enlarged
 
 from fbu.experiments import clef
+from fbu.models import tasks
 from fbu.recipes import Recipe, task_type
 from fbu.runs import ordered
 from fbu.training import draw, make_optimizer
@@ -50,11 +52,13 @@ def test_no_stand_in_is_left() -> None:
 
 
 @pytest.mark.parametrize("recipe", KINDS.values(), ids=["-".join(map(str, k)) for k in KINDS])
-def test_one_step_with_random_weights(recipe: Recipe) -> None:
+def test_one_step_with_random_weights(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "load_spec", enlarged)
     recipe = without_what_cannot_be_shipped(recipe)
     torch.manual_seed(0)
     task = task_type(recipe.task)(recipe, torch.device("cpu"), None)
     optimizer = make_optimizer(task.model, recipe.optim)
+    assert task.pictures.images.shape[1:] == (3, 224, 224)
     task.model.train()
     weights = [p for p in task.model.parameters() if p.requires_grad and p.ndim > 1][:3]
     before = [p.detach().clone() for p in weights]
