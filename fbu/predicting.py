@@ -289,10 +289,7 @@ def _clef_model(run: Run, kind: Kind, labels: tuple[str, ...]) -> CLEF:
     try:
         model.load_state_dict(run.weights())
     except (RuntimeError, OSError) as error:
-        first = str(error).splitlines()[0]
-        raise DataError(
-            f"the weights of run {run.folder.name} do not fit today's model ({first}): run the recipe again"
-        ) from None
+        raise _unfitting(run, error) from None
     return model.eval()
 
 
@@ -309,9 +306,36 @@ def _clef_relevance(model: CLEF, image: Tensor, top: int) -> tuple[np.ndarray | 
     return maps[0].numpy(), ""
 
 
+def _ke_fer(
+    run: Run, kind: Kind, labels: tuple[str, ...], picture: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """As :func:`_clef`; the method looks at no single text with its picture encoder, so there is no heat map."""
+    import torch
+
+    from fbu.models.ke_fer import Training, trained_model
+    from fbu.models.pictures import Pictures
+
+    try:
+        model = trained_model(run.recipe, run.weights()).eval()
+    except (RuntimeError, OSError, KeyError) as error:
+        raise _unfitting(run, error) from None
+    seen = Pictures(picture[None], torch.device("cpu"), model.encoder.mean, model.encoder.std)
+    settings = Training.model_validate(run.recipe.options)
+    with torch.no_grad():
+        logits = model.logits(model.vectors(next(iter(seen.batches(1)))), settings.temperature)[0]
+    return logits.softmax(0).numpy(), None, "no heat map: relevance is defined for CLIP's two towers"
+
+
+def _unfitting(run: Run, error: Exception) -> DataError:
+    first = str(error).splitlines()[0]
+    return DataError(
+        f"the weights of run {run.folder.name} do not fit today's model ({first}): run the recipe again"
+    )
+
+
 _Reader = Callable[[Run, Kind, tuple[str, ...], np.ndarray], tuple[np.ndarray, "np.ndarray | None", str]]
 #: How a task's runs are read; each new method that names labels adds itself here.
-_READERS: dict[str, _Reader] = {"clef.finetune": _clef}
+_READERS: dict[str, _Reader] = {"clef.finetune": _clef, "ke_fer.train": _ke_fer}
 
 
 def run_in(folder: Path) -> Run:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from fbu import cli, predicting, runs
 from fbu.errors import DataError
 from fbu.experiments.common import Cell, Table
-from fbu.recipes import DataSpec, Recipe
+from fbu.recipes import DataSpec, EncoderSpec, Recipe
 from fbu.runs import Run
 
 runner = CliRunner()
@@ -49,6 +49,19 @@ def units() -> Run:
     return runs.run(small(data="gft"), device="cpu")
 
 
+@pytest.fixture(scope="module")
+def against_texts() -> Run:
+    settings = {
+        "task": "ke_fer.train",
+        "data": {"name": "rafdb"},
+        "encoder": {"name": "tiny-resnet"},
+        "seed": 41,
+    }
+    tower = {"task": "towers.contrast", "data": {"name": "tower"}, "optim": {"images": 0}}
+    small = {"optim": {"images": 64, "batch_size": 32}, "reads": {"text": tower}}
+    return runs.run(Recipe.model_validate({**settings, **small}), device="cpu")
+
+
 def pixels(width: int = 90, height: int = 120) -> np.ndarray:
     """Colours that change over the picture, so that turns and cuts show: [height, width, 3]."""
     down, across = np.mgrid[:height, :width]
@@ -77,6 +90,26 @@ def test_the_stored_scores_come_out_again(expression: Run) -> None:
     assert labels == loaded.labels and kind == "expression"
     np.testing.assert_allclose(found, [row[f"p_{name}"] for name in labels], atol=1e-4)
     assert heatmap is not None and heatmap.shape == (4, 4) and heatmap.any()
+
+
+def test_a_run_against_texts_says_what_it_stored(
+    against_texts: Run, picture: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """KE-FER: the texts lie in the run, so neither its tower nor its data need be there."""
+    row = against_texts.predictions.iloc[3]
+    loaded = against_texts.task().split("test")  # type: ignore[attr-defined]
+    at = int(np.flatnonzero(loaded.records["sample"] == row["sample"])[0])
+    kind, labels = predicting.labels_of(against_texts)
+    found, heatmap, why = predicting._ke_fer(against_texts, kind, labels, np.asarray(loaded.images[at]))
+    np.testing.assert_allclose(found, [row[f"p_{name}"] for name in labels], atol=1e-4)
+    assert heatmap is None and "no heat map" in why
+    copy = Path(shutil.copytree(against_texts.folder, tmp_path / against_texts.folder.name))
+    monkeypatch.setenv("FBU_HOME", str(tmp_path / "empty"))
+    said = predicting.predict(picture, predicting.run_in(copy))
+    assert said.labels == labels and sum(said.probabilities) == pytest.approx(1, abs=1e-5)
+    other = against_texts.recipe.model_copy(update={"encoder": EncoderSpec(name="tiny-swin")})
+    with pytest.raises(DataError, match="do not fit today's model"):
+        predicting.predict(picture, Run(other, copy))
 
 
 def test_expressions(expression: Run, picture: Path, tmp_path: Path) -> None:

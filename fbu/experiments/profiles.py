@@ -73,8 +73,8 @@ PROFILES = {
             tower_lr=1e-3,
             pretrain_images=1_920,
             pretrain_lr=5e-4,
-            twin_images=4_800,
-            open_images=4_800,
+            twin_images=2_400,
+            open_images=2_400,
             finetune_lr=1e-3,
             finetune_batch=16,  # few pictures: more steps from them matter more than smooth ones
         ),

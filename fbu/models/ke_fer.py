@@ -250,6 +250,23 @@ def published_texts(kind: Literal["CLIP", "ALIGN", "BLIP"], texts: list[str]) ->
     return load_text_tower(kind, str(entry.path))[0].encode(texts)
 
 
+def trained_model(recipe: Recipe, weights: Mapping[str, Tensor]) -> KEFER:
+    """The model of a finished training; its texts' embeddings lie among the weights, so no text tower is needed.
+
+    Args:
+        recipe: of the training.
+        weights: as the run keeps them.
+
+    Raises:
+        RuntimeError: they do not fit the model.
+    """
+    supervision = "labels" if "head.weight" in weights else "text"
+    encoder = face_encoder(EncoderSpec(name=recipe.encoder.name))
+    model = KEFER(encoder, weights["texts"], supervision, "transform.0.weight" in weights)
+    model.load_state_dict(dict(weights))
+    return model
+
+
 class Finished(FrozenTask):
     """Base: the whole model of a finished training, without training it further.
 
@@ -260,15 +277,11 @@ class Finished(FrozenTask):
     encoder: KEFER
 
     def make_encoder(self) -> KEFER:
-        """The model of the run that the recipe starts from; no text tower is needed, its embeddings lie in the run."""
+        """The model of the run that the recipe starts from."""
         trained = self.recipe.start
         if trained is None or trained.task != "ke_fer.train" or self.start is None:
             raise ValueError(f"{self.recipe.task} looks at a finished ke_fer.train: name it as start")
-        state = load_file(self.start / "weights.safetensors")
-        supervision = "labels" if "head.weight" in state else "text"
-        encoder = face_encoder(EncoderSpec(name=trained.encoder.name))
-        model = KEFER(encoder, state["texts"], supervision, "transform.0.weight" in state)
-        model.load_state_dict(state)
+        model = trained_model(trained, load_file(self.start / "weights.safetensors"))
         self.trained = Training.model_validate(trained.options)
         self.classes = load_spec(trained.data, "train").labels
         return model

@@ -58,7 +58,9 @@ def value(
     filters = {"method": method, "variant": variant, "dataset": dataset, "metric": metric}
     filters["class_or_au"] = class_or_au
     wanted = {column: text for column, text in filters.items() if text is not None}
-    fitting = _index(resource("reported") / f"{table_name}.csv", tuple(wanted)).get(tuple(wanted.values()), ())
+    fitting = _index(resource("reported") / f"{table_name}.csv", tuple(wanted)).get(
+        tuple(wanted.values()), ()
+    )
     if len(fitting) == 1:
         return fitting[0]
     frame = table(table_name)
