@@ -78,5 +78,5 @@ clean:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: $(PYTHON) lacks its venv module; install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@echo "installing into .venv (PyTorch is the large part; a few minutes, once)"
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[book,test]"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[book,test]"
 	@touch $@
