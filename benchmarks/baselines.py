@@ -96,6 +96,11 @@ def expression_contrast(
     return F.cross_entropy(logits, torch.arange(len(t), device=t.device))
 
 
+def emotion_cross_entropy(q: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+    """EmoCo eq. 2."""
+    return F.cross_entropy(F.normalize(q, dim=-1) @ weight.T, labels)
+
+
 def moco_contrast(q: Tensor, k: Tensor, queue: Tensor, temperature: float = 0.2) -> Tensor:
     """MoCo's loss with one queue (K, D), as its public code writes it."""
     positive = (q * k).sum(1, keepdim=True)
