@@ -68,6 +68,10 @@ def _units(name: str, dataset: str, profile: str, source: Source, seeds: int | N
     rows = list(dict.fromkeys(zip(printed["method"], printed["variant"], strict=True)))
     if ("ResNet-50", SUPERVISED) not in rows:  # the paper prints one for GFT alone
         rows.insert(0, ("ResNet-50", SUPERVISED))
+    recipes = {
+        row: tuple(detection(p, dataset, source, s, row[1], RUN[row]) for s in range(seeds or p.seeds))
+        for row in (_QUICK if p.name == "quick" else RUN)
+    }
     cells = []
     for unit in dict.fromkeys(printed["class_or_au"]):
         title, metric = ("Avg", "f1") if unit == "avg" else (unit, f"f1/{unit}")
@@ -75,14 +79,12 @@ def _units(name: str, dataset: str, profile: str, source: Source, seeds: int | N
             method, protocol = row
             known = bool(((printed["method"] == method) & (printed["variant"] == protocol)).any())
             where = Printed(table, method, dataset, "f1", protocol, unit) if known else None
-            run = row in RUN and (p.name != "quick" or row in _QUICK)
-            count = (seeds or p.seeds) if run else 0
             cells.append(
                 Cell(
                     f"{method} {protocol}",
                     title,
                     metric,
-                    tuple(detection(p, dataset, source, s, protocol, RUN[row]) for s in range(count)),
+                    recipes.get(row, ()),
                     where.value if where else None,
                     *_step(table, dataset, row, unit),
                     why_empty=f"not run in {p.name}" if row in RUN else QUOTED,
