@@ -96,6 +96,30 @@ def expression_contrast(
     return F.cross_entropy(logits, torch.arange(len(t), device=t.device))
 
 
+def emotion_cross_entropy(q: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+    """EmoCo eq. 2."""
+    return F.cross_entropy(F.normalize(q, dim=-1) @ weight.T, labels)
+
+
+def moco_contrast(q: Tensor, k: Tensor, queue: Tensor, temperature: float = 0.2) -> Tensor:
+    """MoCo's loss with one queue (K, D), as its public code writes it."""
+    positive = (q * k).sum(1, keepdim=True)
+    logits = torch.cat([positive, q @ queue.T], dim=1) / temperature
+    return F.cross_entropy(logits, torch.zeros(len(q), dtype=torch.long, device=q.device))
+
+
+def emotion_contrast_by_gather(
+    q: Tensor, k: Tensor, queue: Tensor, labels: Tensor, prototypes: Tensor, temperature: float = 0.2
+) -> Tensor:
+    """EmoCo eq. 4 and 5: every query gets a copy of its emotion's queue (n, K, D), normalised about the prototype."""
+    w = prototypes[labels]
+    q, k = F.normalize(q - w, dim=-1), F.normalize(k - w, dim=-1)
+    negatives = F.normalize(queue[labels] - w[:, None], dim=-1)
+    positive = (q * k).sum(1, keepdim=True)
+    logits = torch.cat([positive, torch.einsum("nd,nkd->nk", q, negatives)], dim=1) / temperature
+    return F.cross_entropy(logits, torch.zeros(len(q), dtype=torch.long, device=q.device))
+
+
 class ImageFiles(Dataset[tuple[Tensor, int]]):
     """One picture at a time: opened with Pillow, augmented with torchvision, as most training scripts do."""
 

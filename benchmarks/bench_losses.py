@@ -19,6 +19,7 @@ from typing import Any
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler otherwise writes to the terminal
 
 import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -28,6 +29,7 @@ import baselines  # noqa: E402
 from fbu import losses  # noqa: E402
 
 WIDTH, CLASSES, ACTIVITIES, SCALE = 512, 12, 18, 100.0
+KEYS = 16  # gathered, those of 4096 queries take 134 MB
 Loss = Callable[[], Tensor]
 
 
@@ -49,6 +51,9 @@ def cases(n: int, device: str, chunk: int) -> dict[str, tuple[Loss, Loss, list[T
     classes = torch.randint(0, CLASSES, (n,), generator=generator).to(device)
     units = torch.randint(-1, 2, (n, CLASSES), generator=generator).to(device)
     weight = torch.linspace(0.5, 1.5, CLASSES, device=device)
+    q, k, prototypes = (F.normalize(features(rows).detach(), dim=-1) for rows in (n, n, CLASSES))
+    queue = F.normalize(features(CLASSES * KEYS).detach(), dim=-1).unflatten(0, (CLASSES, KEYS))
+    q.requires_grad_()
     pair, contrast = [image, view], lambda: baselines.supcon_with_masks(image, view, labels)
     return {
         "cross_modal_supcon": (lambda: losses.cross_modal_supcon(image, view, labels), contrast, pair),
@@ -96,6 +101,21 @@ def cases(n: int, device: str, chunk: int) -> dict[str, tuple[Loss, Loss, list[T
             lambda: losses.text_expression_contrast(activity, image, view, labels),
             lambda: baselines.expression_contrast(activity, image, view, labels),
             [image, view],
+        ),
+        "emotion_classification": (
+            lambda: losses.emotion_classification(image, text, classes),
+            lambda: baselines.emotion_cross_entropy(image, text, classes),
+            [image, text],
+        ),
+        "intra_class_normalize": (
+            lambda: losses.intra_class_normalize(image, activity)[0].sum(),
+            lambda: F.normalize(image - activity, dim=-1)[0].sum(),
+            [image],
+        ),
+        "emotion_aware_contrast": (  # at the size of the paper in bench_emoco.py
+            lambda: losses.emotion_aware_contrast(q, k, queue, classes, prototypes),
+            lambda: baselines.emotion_contrast_by_gather(q, k, queue, classes, prototypes),
+            [q],
         ),
     }
 

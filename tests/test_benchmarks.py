@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from benchmarks import bench_cache, bench_explain, bench_pictures
+from benchmarks import bench_cache, bench_emoco, bench_explain, bench_pictures
 
 
 def test_picture_benchmarks_run(monkeypatch):
@@ -38,3 +38,14 @@ def test_cache_benchmark_runs(monkeypatch, capsys):
     assert [row["per second"] for row in found[:-1]] == [8, 8, 2, 2]
     assert all(row["ratio"] == 1 for row in found[:-1])
     assert found[-1]["few"] > 10**7 and "peak memory, 100 and 200 pictures cached" in capsys.readouterr().out
+
+
+def test_contrast_benchmark_runs(capsys):
+    threads = torch.get_num_threads()
+    try:
+        rows = bench_emoco.main(64, batch=20, emotions=3, width=16, repeats=1)
+    finally:
+        torch.set_num_threads(threads)
+    assert [row["name"] for row in rows][0] == "ours" and rows[0]["difference"] < 1e-5
+    assert rows[0]["time"] == rows[0]["memory"] == 1 and all(row["seconds"] > 0 for row in rows)
+    assert "ours and the gather differ" in capsys.readouterr().out

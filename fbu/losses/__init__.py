@@ -14,11 +14,16 @@ neutral_transformation        KE-FER 9              from expression to neutral, 
 self_contrast                 KE-FER 10             each text closer to its picture than to that one's neutral feature
 text_expression_contrast      KE-FER Fig. 4         the same against a whole batch, as baseline
 knowledge_enhanced            KE-FER 11             similarity, transformation and contrast together
+emotion_classification        EmoCo 2               a query close to the prototype of its emotion
+intra_class_normalize         EmoCo 4               (no loss) the direction of a feature as seen from a prototype
+emotion_aware_contrast        EmoCo 5               a query closer to its key than to earlier keys of its emotion
+emoco_pretraining             EmoCo 1               classification and contrast together
 ============================= ===================== ======================================================
 
-All take raw features and bring them to unit length, compute similarities and their log-sum-exp in float32
-or wider even under autocast, take device and dtype from their input, and raise ``ValueError`` naming the
-argument and the shapes received. Composite losses return ``(total, named terms)``.
+All take raw features and bring them to unit length, but EmoCo's equations 4 and 5, which take unit features; all
+compute similarities and their log-sum-exp in float32 or wider even under autocast, take device and dtype from their
+input, and raise ``ValueError`` naming the argument and the shapes received. Composite losses return ``(total, named
+terms)``.
 """
 
 from fbu.losses.clef import (
@@ -29,6 +34,12 @@ from fbu.losses.clef import (
     name_description_contrast,
 )
 from fbu.losses.contrastive import cross_modal_supcon
+from fbu.losses.emoco import (
+    emoco_pretraining,
+    emotion_aware_contrast,
+    emotion_classification,
+    intra_class_normalize,
+)
 from fbu.losses.ke_fer import (
     knowledge_enhanced,
     neutral_transformation,
@@ -41,8 +52,12 @@ __all__ = [
     "clef_finetuning",
     "clef_pretraining",
     "cross_modal_supcon",
+    "emoco_pretraining",
+    "emotion_aware_contrast",
+    "emotion_classification",
     "image_name_bce",
     "image_name_cross_entropy",
+    "intra_class_normalize",
     "knowledge_enhanced",
     "name_description_contrast",
     "neutral_transformation",

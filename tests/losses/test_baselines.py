@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from fbu import losses
@@ -52,6 +53,19 @@ def test_losses_with_frozen_texts_agree() -> None:
         torch.testing.assert_close(baseline(*given), ours(*given))
 
 
+def test_contrasts_by_emotion_agree() -> None:
+    q, k, w = (F.normalize(z, dim=-1) for z in torch.randn(3, 20, 8, dtype=torch.float64))
+    queue, y = F.normalize(torch.randn(5, 7, 8, dtype=torch.float64), dim=-1), torch.randint(0, 5, (20,))
+    for baseline, ours, given in [
+        (baselines.emotion_cross_entropy, losses.emotion_classification, (q, w[:5], y)),
+        (baselines.emotion_contrast_by_gather, losses.emotion_aware_contrast, (q, k, queue, y, w[:5])),
+    ]:
+        torch.testing.assert_close(baseline(*given), ours(*given))
+    torch.testing.assert_close(
+        baselines.moco_contrast(q, k, queue[0]), losses.emotion_aware_contrast(q, k, queue[:1], y, None)
+    )
+
+
 def test_image_text_losses_agree() -> None:
     image, name = torch.randn(20, 8), torch.randn(5, 8)
     classes, units, weight = torch.randint(0, 5, (20,)), torch.randint(-1, 2, (20, 5)), torch.rand(5)
@@ -73,7 +87,7 @@ def test_bench_measures_every_loss(capsys: pytest.CaptureFixture[str]) -> None:
     rows = load("bench_losses").main(96, repeats=1, chunk=8)
     printed = capsys.readouterr().out
     names = {row["name"].split(",")[0] for row in rows}
-    sums = {"clef_finetuning", "knowledge_enhanced"}  # of others that are there
+    sums = {"clef_finetuning", "knowledge_enhanced", "emoco_pretraining"}  # of others that are there
     assert names == set(losses.__all__) - sums
     for row in rows:
         assert row["difference"] < 1e-4

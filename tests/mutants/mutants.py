@@ -133,6 +133,75 @@ LOSSES = (
     ),
 )
 
+_EMOCO, _QUEUES = "fbu/losses/emoco.py", "fbu/models/queues.py"
+_TEST_EMOCO, _TEST_QUEUES = "tests/losses/test_emoco.py", "tests/models/test_queues.py"
+
+EMOCO = (
+    Mutant(
+        "emotion contrast: close to a prototype distances come from rounded products",
+        _EMOCO,
+        "_NEAR = 1e-2",
+        "_NEAR = 0.0",
+        f"{_TEST_EMOCO}::test_keys_close_to_the_prototype_lose_no_digits",
+    ),
+    Mutant(
+        "emotion contrast: a picture's own keys are its negatives",
+        _EMOCO,
+        "logits.masked_fill_(left_out, -torch.inf)",
+        "logits.masked_fill_(left_out, 0.0)",
+        f"{_TEST_EMOCO}::test_closed_form_is_the_direct_form_with_its_gradient",
+    ),
+    Mutant(
+        "emotion contrast: the gradient ignores what flows into it",
+        _EMOCO,
+        "return gradient * grad[:, None], None",
+        "return gradient, None",
+        f"{_TEST_EMOCO}::test_closed_form_is_the_direct_form_with_its_gradient",
+    ),
+    Mutant(
+        "emotion contrast: every query looks into the first queue",
+        _EMOCO,
+        "queue[emotion if len(queue) > 1 else 0]",
+        "queue[0]",
+        f"{_TEST_EMOCO}::test_contrast_equals_the_equation",
+    ),
+    Mutant(
+        "EmoCo: rows of the classifier serve as prototypes at their own length",
+        _EMOCO,
+        "(prototypes,) = unit(classifier.detach())",
+        "prototypes = classifier.detach()",
+        f"{_TEST_EMOCO}::test_total_composes_the_terms",
+    ),
+    Mutant(
+        "EmoCo: lambda is ignored",
+        _EMOCO,
+        'factors = {"emotion": weight',
+        'factors = {"emotion": 1.0',
+        f"{_TEST_EMOCO}::test_total_composes_the_terms",
+    ),
+    Mutant(
+        "queue: of too many keys the first ones stay",
+        _QUEUES,
+        "stays = place >= (new - size)[labels]",
+        "stays = place < size",
+        f"{_TEST_QUEUES}::test_wrap_around_by_hand",
+    ),
+    Mutant(
+        "queue: every batch starts at the first slot",
+        _QUEUES,
+        "(self.pointers[labels] + place) % size",
+        "place % size",
+        f"{_TEST_QUEUES}::test_wrap_around_by_hand",
+    ),
+    Mutant(
+        "momentum: the key encoder follows at once",
+        "fbu/models/emoco.py",
+        "follower.lerp_(leader, 1 - m)",
+        "follower.lerp_(leader, m)",
+        "tests/models/test_emoco.py::test_momentum_update_equals_the_equation",
+    ),
+)
+
 _METRICS, _TALLIES = "fbu/evaluation/metrics.py", "fbu/evaluation/tallies.py"
 _TEST_EVALUATION = "tests/test_evaluation.py"
 
@@ -274,4 +343,4 @@ TRANSFORMS = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = LOSSES + METRICS + SPLITS + LAYOUTS + LABELS + TRANSFORMS
+MUTANTS: tuple[Mutant, ...] = LOSSES + EMOCO + METRICS + SPLITS + LAYOUTS + LABELS + TRANSFORMS

@@ -1,0 +1,28 @@
+"""EmoCo's tables and figures as rows of recipes, one function each, named as its notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fbu.experiments.common import Table
+from fbu.experiments.emoco.figures import convergence, fig5_features, fig_convergence
+from fbu.experiments.emoco.stages import detection, pretraining
+from fbu.experiments.emoco.tables import (
+    fig4_lambda,
+    table1_gft,
+    table2_disfa,
+    table3_bp4d,
+    table4_ablation,
+)
+
+TABLES: dict[str, Callable[..., Table]] = {
+    "table1_gft": table1_gft,
+    "table2_disfa": table2_disfa,
+    "table3_bp4d": table3_bp4d,
+    "table4_ablation": table4_ablation,
+    "fig4_lambda": fig4_lambda,
+    "fig5_features": fig5_features,
+    "fig_convergence": fig_convergence,
+}
+
+__all__ = ["TABLES", "convergence", "detection", "pretraining", *TABLES]

@@ -1,0 +1,166 @@
+"""EmoCo's tables: the paper's rows are all there, and every kind of recipe of the paper profile can take a step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from fbu import reported
+from fbu.experiments import emoco
+from fbu.experiments.emoco.stages import COLUMNS, MOCO, PARTS, WHOLE, detection, pretraining
+from fbu.experiments.profiles import PROFILES
+from fbu.models import emoco as model
+from fbu.recipes import Recipe, task_type
+from fbu.runs import Run, ordered
+from fbu.training import draw, make_optimizer
+
+TABLES = {"table1_gft": "GFT", "table2_disfa": "DISFA", "table3_bp4d": "BP4D"}
+
+
+@pytest.mark.parametrize("stem", [*TABLES, "table4_ablation"])
+def test_every_printed_number_has_its_cell(stem: str) -> None:
+    printed = reported.table(f"emoco_{stem}")
+    cells = [cell for cell in emoco.TABLES[stem]("demo", seeds=1).cells if cell.printed is not None]
+    assert sorted(cell.reported for cell in cells) == sorted(printed["value"])
+    for cell in cells:
+        assert cell.printed.value == cell.reported
+        ours = cell.printed.method in ("EmoCo", "MoCo", "ResNet-50")
+        assert bool(cell.recipes) == ours
+
+
+@pytest.mark.parametrize(("stem", "dataset"), TABLES.items())
+def test_rows_of_the_three_tables(stem: str, dataset: str) -> None:
+    table = emoco.TABLES[stem]("demo", seeds=1)
+    run = {cell.label for cell in table.cells if cell.recipes}
+    assert run == {
+        "ResNet-50 supervised", "MoCo linear", "EmoCo linear", "MoCo finetune", "EmoCo finetune"
+    }  # fmt: skip
+    assert {r.data.name for r in table.recipes()} == {COLUMNS[dataset]}
+    assert table.columns()[-1] == "Avg" and table.cell("EmoCo linear", "AU12").metric == "f1/AU12"
+    supervised = table.cell("ResNet-50 supervised", "Avg").recipes[0]
+    tuned = table.cell("EmoCo finetune", "Avg").recipes[0]
+    assert supervised.start is None and tuned.start.task == "emoco.pretrain"
+    assert supervised.model_copy(update={"start": tuned.start}) == tuned  # they differ in nothing else
+    step = table.cell("EmoCo finetune", "Avg")
+    assert step.against == "MoCo finetune" and step.step == pytest.approx(
+        step.reported - table.cell("MoCo finetune", "Avg").reported
+    )
+
+
+def test_steps_of_the_ablation_are_the_paper_s() -> None:
+    table = emoco.table4_ablation("demo", seeds=1)
+    assert len(table.cells) == 3 * 2 * 5
+    assert table.cell("linear EmoCo", "GFT").against is None
+    cell = table.cell("linear contrast only", "BP4D")
+    assert cell.against == "linear EmoCo" and cell.step == pytest.approx(55.0 - 59.3)
+    assert table.cell("finetune EmoCo", "DISFA").recipes[0].task == "emoco.finetune"
+
+
+def test_tables_and_figures_share_runs() -> None:
+    """The whole method and one lambda are the same recipe wherever they stand."""
+    whole = emoco.table3_bp4d("demo", seeds=1).cell("EmoCo linear", "Avg").recipes[0]
+    assert emoco.table4_ablation("demo", seeds=1).cell("linear EmoCo", "BP4D").recipes[0].key() == whole.key()
+    swept = emoco.fig4_lambda("demo").cell("intra-class, λ = 1", "BP4D linear").recipes[0]
+    assert swept.key() == whole.key()
+    looked = emoco.fig5_features("demo", seeds=1).cell("EmoCo", "identity").recipes[0]
+    assert looked.start.key() == whole.start.key()
+
+
+def test_quick_trains_few_rows() -> None:
+    every = {r.key(): r for t in emoco.TABLES.values() for r in ordered(t("quick").recipes())}
+    count = [sum(r.task == f"emoco.{task}" for r in every.values()) for task in ("pretrain", "finetune")]
+    assert count == [7, 8]
+    assert all(len({c.label for c in t("quick").cells if c.recipes}) <= 4 for t in emoco.TABLES.values())
+
+
+def test_open_photographs_are_pretrained_on() -> None:
+    for recipe in ordered(emoco.table3_bp4d("demo", "open", seeds=1).recipes()):
+        name = "facial_expressions" if recipe.task == "emoco.pretrain" else "bp4d"
+        assert recipe.data.name == name and recipe.data.source == ("twin" if name == "bp4d" else "open")
+
+
+def test_paper_profile_is_the_paper_s() -> None:
+    """Against reported/hyperparameters.csv; what it does not state must be among the assumed settings."""
+    stated = reported.hyperparameters("emoco").set_index(["stage", "name"])["value"].to_dict()
+    said = {name: value for (stage, name), value in stated.items() if stage == "pre-training"}
+    recipe = pretraining(PROFILES["paper"], "real", 0)
+    optim, options = recipe.optim, model.Pretraining.model_validate(recipe.options)
+    assert optim.optimizer == said["optimizer"].lower() and optim.schedule == "cosine"
+    assert (optim.lr, optim.weight_decay) == (
+        float(said["base learning rate"]),
+        float(said["weight decay"]),
+    )
+    assert (optim.momentum, optim.batch_size) == (float(said["SGD momentum"]), int(said["batch size"]))
+    assert optim.epochs == float(said["epochs"]) and optim.batch_size == 256  # the rate's unit
+    assert options.queue_size == int(said["queue size K (per class)"])
+    assert options.temperature == float(said["temperature tau"])
+    assert options.momentum == float(said["momentum coefficient m"])
+    assert options.emotion == float(said["lambda"])
+    assert recipe.encoder.name == "resnet50" and recipe.data.image_size == 256
+    assert said["warmup"] == "not stated" and "optim.warmup" in recipe.assumed
+    for stage in ("linear protocol", "finetune protocol"):
+        assert any(v == "not stated" for (s, _), v in stated.items() if s == stage)
+    for protocol in ("linear", "finetune"):
+        assert "optim" in detection(PROFILES["paper"], "GFT", "real", 0, protocol).assumed
+
+
+def kind(recipe: Recipe) -> tuple[object, ...]:
+    """What makes one recipe's step differ from another's."""
+    options = {k: v for k, v in recipe.options.items() if k != "emotion" or not v}
+    return recipe.task, repr(options)
+
+
+KINDS = {
+    kind(r): r
+    for table in emoco.TABLES.values()
+    for r in ordered(table("paper", "real", seeds=1).recipes())
+    if r.optim.images != 0
+}
+
+
+def test_all_kinds_are_there() -> None:
+    assert len(KINDS) == len(PARTS) + 2
+    assert {r.encoder.name for r in KINDS.values()} == {"resnet50"}
+
+
+@pytest.mark.parametrize("recipe", KINDS.values(), ids=["-".join(map(str, k)) for k in KINDS])
+def test_one_step_with_random_weights(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ResNet-50 and queues of full size; pictures of 64 pixels, which it takes as well."""
+    monkeypatch.setattr(model, "encoded", lambda encoder, images, device: torch.randn(len(images), 2048))
+    data = recipe.data.model_copy(update={"source": "twin", "size": "quick", "image_size": 64})
+    recipe = recipe.model_copy(update={"data": data, "start": None})
+    torch.manual_seed(0)
+    task = task_type(recipe.task)(recipe, torch.device("cpu"), None)
+    optimizer = make_optimizer(task.model, recipe.optim)
+    task.model.train()
+    weights = [p for p in task.model.parameters() if p.requires_grad and p.ndim > 1][:3]
+    before = [p.detach().clone() for p in weights]
+    loss = task.loss(torch.arange(4), draw(0, 0))["loss"]
+    loss.backward()
+    optimizer.step()
+    assert torch.isfinite(loss)
+    assert all(not torch.equal(a, b) for a, b in zip(before, weights, strict=True))
+
+
+def test_convergence_reads_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = emoco.fig_convergence("quick")
+    cell = table.cell("EmoCo finetune", "BP4D")
+    history = [{"step": s, "val": {"f1": s / 1000}, "test": {"f1": s / 2000}} for s in (100, 200)]
+
+    class Finished(Run):
+        extra = {"history": history}
+
+        def task(self, device: str = "cpu") -> object:
+            return type("Task", (), {"train_split": range(800)})
+
+    table.runs = {cell.recipes[0].key(): Finished(cell.recipes[0], None)}
+    found = emoco.convergence(table)
+    assert found["epoch"].tolist() == [2.0, 4.0]  # of 800 pictures, 16 a step
+    assert np.allclose(found["validation"], [10, 20]) and np.allclose(found["test"], [5, 10])
+
+
+def test_moco_has_neither_emotions_nor_prototypes() -> None:
+    settings = model.Pretraining.model_validate(PARTS[MOCO])
+    assert (settings.emotion, settings.queues, settings.normalization) == (0, "single", "l2")
+    assert PARTS[WHOLE] == {}
