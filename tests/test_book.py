@@ -370,6 +370,27 @@ def test_unexecuted_notebooks_leave_the_contents(tmp_path: Path) -> None:
     ]
 
 
+def test_links_to_notebooks_that_are_not_built_become_their_names(tmp_path: Path) -> None:
+    """A chapter built alone must not stop at a link into another one, wherever the link stands."""
+    root = write_checkout(tmp_path / "c")
+    said = (
+        "See [two](../data/two.ipynb), [one\nitself](../clef/one.ipynb), [](three.ipynb) and [it](one.ipynb)."
+    )
+    path = write_notebook(root / "done" / "clef" / "one.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell(said.replace("\n", " ")))
+    nbformat.write(notebook, path)
+    (root / "book" / "page.md").write_text(
+        said.replace("../", "../notebooks/").replace("(three", "(../notebooks/clef/three")
+    )
+    target = root / "source"
+    pages.stage(root, root / "done", target, {})
+    found = nbformat.read(target / "notebooks" / "clef" / "one.ipynb", as_version=4).cells[-1].source
+    assert found == "See two, [one itself](../clef/one.ipynb), `notebooks/clef/three` and [it](one.ipynb)."
+    page = (target / "book" / "page.md").read_text()
+    assert page.startswith("See two, [one\nitself](../notebooks/clef/one.ipynb), `notebooks/clef/three`")
+
+
 def test_staging_mirrors_and_keeps_times(tmp_path: Path) -> None:
     root = write_checkout(tmp_path / "c")
     target = root / "source"

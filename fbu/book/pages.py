@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import html.parser
+import posixpath
 import re
 import shutil
 import subprocess
@@ -173,20 +174,26 @@ def _mirror(files: Mapping[Path, Path], target: Path, present: set[str]) -> None
     for name, path in files.items():
         copy = target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
-        if name.suffix == ".md":
-            _write_if_new(copy, _linked(path.read_text(encoding="utf-8"), present))
+        if name.suffix in (".md", ".ipynb"):
+            _write_if_new(copy, _linked(path.read_text(encoding="utf-8"), name.parent.as_posix(), present))
         elif not copy.is_file() or not filecmp.cmp(path, copy, shallow=False):
             shutil.copyfile(path, copy)
 
 
-def _linked(text: str, present: set[str]) -> str:
-    """A page's text, with links to notebooks that are not in this copy turned into their names."""
+def _linked(text: str, folder: str, present: set[str]) -> str:
+    """Text of a page or notebook, with links to notebooks that are not in this copy turned into their names.
+
+    Args:
+        text: as it lies in the file; links stand alike in Markdown and in a notebook's JSON.
+        folder: that the file lies in, from which links are read.
+        present: pages of this copy.
+    """
 
     def link(found: re.Match[str]) -> str:
-        page = found["page"]
+        page = posixpath.normpath(posixpath.join(folder, found["page"]))
         return found[0] if page in present else found["text"] or f"`{page}`"
 
-    return re.sub(r"\[(?P<text>[^]]*)\]\(\.\./(?P<page>notebooks/[\w/]+)\.ipynb\)", link, text)
+    return re.sub(r"\[(?P<text>[^][]*)\]\((?P<page>(?:\.\./)*[\w/]+)\.ipynb\)", link, text)
 
 
 def _write_if_new(path: Path, text: str) -> None:
