@@ -85,6 +85,6 @@ def _panel(axes: Axes, name: str, points: Mapping[str, NDArray[np.float64]]) -> 
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[["left", "bottom"]].set_visible(False)
-    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_aspect("equal", adjustable="box")
     axes.set_xlim(-1.6, 1.6)
     axes.set_ylim(-1.6, 1.6)
