@@ -22,6 +22,7 @@ from fbu.losses._checks import (
     check_shape,
     shapes,
 )
+from fbu.losses._directions import direction, wide
 from fbu.losses._numerics import full_precision, scalar, unit
 
 # Squared distance from a prototype below which a key's direction is taken from the difference itself: in float32 the
@@ -59,7 +60,7 @@ def emotion_classification(q: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
     check_features(q=q, weight=weight)
     _check_labels(labels, q, len(weight))
     with full_precision(q):
-        q, weight = _wide(q, weight)
+        q, weight = wide(q, weight)
         (q,) = unit(q)
         return F.cross_entropy(q @ weight.T, labels.long())
 
@@ -91,8 +92,8 @@ def intra_class_normalize(z: Tensor, prototypes: Tensor) -> Tensor:
     check_features(z=z, prototypes=prototypes)
     check_rows("z", z=z, prototypes=prototypes)
     with full_precision(z):
-        z, prototypes = _wide(z, prototypes)
-        return _direction(z - prototypes)
+        z, prototypes = wide(z, prototypes)
+        return direction(z - prototypes)
 
 
 def emotion_aware_contrast(
@@ -153,11 +154,11 @@ def emotion_aware_contrast(
     """
     _check_contrast(q, k, queue, labels, prototypes, temperature, own_key_mask)
     with full_precision(q):
-        q, k = _wide(q, k)
+        q, k = wide(q, k)
         if prototypes is not None:
             prototypes = prototypes.detach().to(q.dtype)
             own = prototypes[labels.long()]  # (n, D)
-            q, k = _direction(q - own), _direction(k - own)
+            q, k = direction(q - own), direction(k - own)
         anchors = q / scalar(temperature, q)
         positive = (anchors * k).sum(1)  # (n,)
         negative = _NegativePartition.apply(anchors, queue.detach(), labels.long(), prototypes, own_key_mask)
@@ -281,7 +282,7 @@ def _partition(
         near = (square < _NEAR).nonzero().squeeze(1)
         inverse = square.rsqrt().index_fill(0, near, 0)  # (K,) 1 / |k - w|
         logits.sub_((anchors @ centre)[:, None]).mul_(inverse)
-        directions = _direction(keys[near] - centre)
+        directions = direction(keys[near] - centre)
         logits[:, near] = anchors @ directions.T
     if left_out is not None:
         logits.masked_fill_(left_out, -torch.inf)
@@ -300,18 +301,6 @@ def _partition(
         weights.mul_(inverse)
         slope += weights @ keys - weights.sum(1, keepdim=True) * centre
     return result, slope / total.clamp(min=1)  # at least exp(0), where anything is left
-
-
-def _wide(*features: Tensor) -> tuple[Tensor, ...]:
-    """The widest dtype given and at least float32, lengths untouched."""
-    dtype = fold(torch.promote_types, (z.dtype for z in features), torch.float32)
-    return tuple(z.to(dtype) for z in features)
-
-
-def _direction(difference: Tensor) -> Tensor:
-    """Rows of length 1. A row of zeros stays so, without the gradient of 1/eps that it would have."""
-    (direction,) = unit(difference)
-    return direction * (difference != 0).any(-1, keepdim=True)
 
 
 def _check_labels(labels: Tensor, q: Tensor, classes: int | None) -> None:

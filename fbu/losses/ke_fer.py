@@ -24,6 +24,7 @@ from fbu.losses._checks import (
     check_shape,
     shapes,
 )
+from fbu.losses._directions import direction, wide
 from fbu.losses._numerics import full_precision, scalar, unit
 
 Pairing = Literal["row", "all"]
@@ -104,8 +105,8 @@ def neutral_transformation(v: Tensor, n: Tensor, t: Tensor, t_neutral: Tensor) -
     check_shape("t_neutral", t_neutral, (v.shape[1],), "as wide as v", v=v)
     _check_batch(v=v, t_neutral=t_neutral[None])
     with full_precision(v):
-        v, n, t, t_neutral = _wide(v, n, t, t_neutral)
-        cosine = (_direction(t - t_neutral) * _direction(v - n)).sum(1)  # (M,)
+        v, n, t, t_neutral = wide(v, n, t, t_neutral)
+        cosine = (direction(t - t_neutral) * direction(v - n)).sum(1)  # (M,)
         return _mean(1 - cosine)
 
 
@@ -297,18 +298,6 @@ def knowledge_enhanced(
 def _mean(losses: Tensor) -> Tensor:
     """Mean over rows, 0 with a gradient where there are none: (M,) -> ()."""
     return losses.sum() / max(len(losses), 1)
-
-
-def _wide(*features: Tensor) -> tuple[Tensor, ...]:
-    """The widest dtype given and at least float32, lengths untouched."""
-    dtype = fold(torch.promote_types, (z.dtype for z in features), torch.float32)
-    return tuple(z.to(dtype) for z in features)
-
-
-def _direction(difference: Tensor) -> Tensor:
-    """Rows of length 1. A row of zeros stays so, without the gradient of 1/eps that it would have."""
-    (direction,) = unit(difference)
-    return direction * (difference != 0).any(-1, keepdim=True)
 
 
 def _check_batch(**features: Tensor) -> None:
