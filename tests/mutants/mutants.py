@@ -22,6 +22,7 @@ class Mutant:
 
 _CONTRASTIVE, _CLEF = "fbu/losses/contrastive.py", "fbu/losses/clef.py"
 _KE_FER, _NUMERICS = "fbu/losses/ke_fer.py", "fbu/losses/_numerics.py"
+_DIRECTIONS = "fbu/losses/_directions.py"
 _TEST_CONTRASTIVE, _TEST_CLEF = "tests/losses/test_contrastive.py", "tests/losses/test_clef.py"
 _TEST_KE_FER = "tests/losses/test_ke_fer.py"
 
@@ -105,9 +106,9 @@ LOSSES = (
     ),
     Mutant(
         "transformation: a difference of zero sends an enormous gradient",
-        _KE_FER,
-        "return direction * (difference != 0).any(-1, keepdim=True)",
-        "return direction",
+        _DIRECTIONS,
+        "return rows * (difference != 0).any(-1, keepdim=True)",
+        "return rows",
         f"{_TEST_KE_FER}::test_a_difference_of_zero_counts_as_a_right_angle_and_sends_no_gradient",
     ),
     Mutant(
