@@ -46,10 +46,10 @@ book: $(READY)
 
 # Two calls, because unit tests keep their own working folder and notebooks share the one of the book. Trained first, so
 # that no notebook waits for another's training. Cells of a notebook depend on each other, hence loadscope; nbval
-# compares the marked cells only.
+# compares the marked cells only. Of the unit tests, whoever is done first takes what the other has not begun.
 test: $(READY)
 	@echo "test 1/2: unit tests and doctests, environment $(ENV)"
-	@$(PYTEST) --doctest-modules $(HELPERS:%=--ignore=%) \
+	@$(PYTEST) --dist worksteal --doctest-modules $(HELPERS:%=--ignore=%) \
 	    --cov=fbu --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE) fbu tests
 	@echo "test 2/2: notebooks, quick profile, against their stored outputs"
 	@$(BIN)/python -m fbu.book train --workers $(WORKERS)

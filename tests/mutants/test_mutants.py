@@ -75,7 +75,9 @@ def copy_package(target: Path, test_file: str) -> None:
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+            # Compiled files come along: they fit all modules but the one that is changed.
+            # One that is being written has a longer name, and may be gone when its turn comes.
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("*.pyc.*"))
         else:
             shutil.copy(source, target / name)
     test = Path(test_file)
