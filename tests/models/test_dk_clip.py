@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pydantic import ValidationError
 from torch import nn
 
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import bench_dk_clip, video_loops
 from fbu import data
+from fbu.data.layouts.twin_clips import save_video
 from fbu.data.transforms import Augment, augment
 from fbu.errors import DataError
 from fbu.labels.appearance import APPEARANCE
@@ -29,8 +31,9 @@ from fbu.models.encoders import load_dual_encoder, tokenizer_for
 from fbu.models.noise import noise_metrics, noisy_share, shown_share
 from fbu.models.video import SnippetIntegration, VideoEncoder
 from fbu.models.video_texts import ContextTexts, FixedTexts, class_words, texts_of
+from fbu.predicting import predict
 from fbu.recipes import Recipe, task_type
-from fbu.runs import run
+from fbu.runs import Run, run
 from fbu.training import draw, make_optimizer, train
 
 CPU = torch.device("cpu")
@@ -422,7 +425,24 @@ def test_consistency_can_end() -> None:
     assert int(task.model.seen) == 24 and "seen" in task.model.state_dict()
 
 
-def test_a_training_is_scored_looked_at_and_read_again() -> None:
+def told(trained: Run, frames: np.ndarray, wanted: np.ndarray, folder: Path) -> None:
+    """What is said of a folder of frames and of a video; a video's compression changes little."""
+    (folder / "frames").mkdir()
+    for i, frame in enumerate(frames):
+        Image.fromarray(frame.transpose(1, 2, 0)).save(folder / "frames" / f"{i}.png")
+    found = predict(folder / "frames", trained)
+    assert np.allclose(found.probabilities, wanted, atol=1e-3) and found.labels[0] == "happiness"
+    assert found.picture.shape == (3, 64, 64) and found.sources["snippets"].count(",") == 3
+    save_video(frames.transpose(0, 2, 3, 1), folder / "clip.mp4")
+    assert np.allclose(predict(folder / "clip.mp4", trained).probabilities, wanted, atol=0.1)
+    (folder / "notes.mp4").write_text("no video at all")
+    with pytest.raises(DataError, match="notes.mp4 is no video that can be read"):
+        predict(folder / "notes.mp4", trained)
+    with pytest.raises(DataError, match="no such video"):
+        predict(folder / "nowhere.mp4", trained)
+
+
+def test_a_training_is_scored_looked_at_and_read_again(tmp_path: Path) -> None:
     trained = run(recipe())
     metrics = trained.metrics["test"]
     assert {"accuracy", "mean_class_accuracy", "accuracy_local", "noise_auroc", "erased"} <= set(metrics)
@@ -434,6 +454,7 @@ def test_a_training_is_scored_looked_at_and_read_again() -> None:
     x = next(Clips(test, 8, 4, CPU).batches(2))
     p = again(x).whole.softmax(1).detach().numpy()
     assert np.allclose(frame[[f"p_{c}" for c in test.labels]].to_numpy()[:2], p, atol=1e-4)
+    told(trained, np.asarray(test.clip(0)), p[0], tmp_path)
     looked = run(recipe(task="look", images=0, start=trained.recipe, embed=20))
     assert {"expression_purity", "silhouette"} <= set(looked.metrics["test"])
     assert len(looked.extra["x"]) == len(looked.extra["expression"]) <= 21
