@@ -12,7 +12,9 @@ import pytest
 import torch
 from stepping import stepped
 
-from fbu import reported
+from fbu import data, reported
+from fbu.claims import claim
+from fbu.claims import dk_clip as claims_about_figures
 from fbu.data.specs import load_spec
 from fbu.experiments import dk_clip
 from fbu.experiments.dk_clip.stages import ASSUMED, B16, PARTS, WHOLE, training
@@ -193,9 +195,9 @@ def test_one_step_with_random_weights(recipe: Recipe, monkeypatch: pytest.Monkey
     """Of the paper's widths, with one block in each tower."""
     monkeypatch.setattr(tasks, "load_spec", small)
     monkeypatch.setattr(model, "encoder_from", lambda spec: copy.deepcopy(cut(spec.name)))
-    data = recipe.data.model_copy(update={"source": "twin", "size": "quick"})
+    twin = recipe.data.model_copy(update={"source": "twin", "size": "quick"})
     encoder = recipe.encoder.model_copy(update={"pretrained": None})
-    task, loss, moved = stepped(recipe.model_copy(update={"data": data, "encoder": encoder}), 2)
+    task, loss, moved = stepped(recipe.model_copy(update={"data": twin, "encoder": encoder}), 2)
     assert task.model.video.visual.output_dim == 512
     assert torch.isfinite(loss) and all(moved)
 
@@ -261,3 +263,42 @@ def test_parts_of_the_ablation() -> None:
         assert chosen.conditioned == (chosen.words == "or") == bool(int(ticked["ETP"]))
         assert chosen.consistency == bool(int(ticked["CCR"]))
     assert PARTS[WHOLE] == {} and B16 == "ViT-B/16"
+
+
+# --- claims
+
+
+def test_claims_read_cells_that_there_are() -> None:
+    for identifier, rule in claims_about_figures.RULES.items():
+        assert claim(identifier).paper == "dk_clip"
+        table = dk_clip.TABLES[rule.table.removeprefix("dk_clip.")]("demo", seeds=1)
+        cells = rule.cells([table])
+        assert {cell.label for cell in cells} == set(rule.rows) and all(cell.recipes for cell in cells)
+    for identifier, prefix in (("dk_clip-17", "θ"), ("dk_clip-18", "N")):
+        assert (
+            f"{prefix} = {claim(identifier).statement.value}" in claims_about_figures.RULES[identifier].rows
+        )
+
+
+def test_silhouettes_of_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole method's clips lie apart by class, the baseline's do not."""
+    table = dk_clip.fig4_tsne("quick", seeds=1)
+    runs = with_runs(table)
+    z = {"baseline": np.ones((20, 2)) + 0.1 * np.random.default_rng(0).random((20, 2))}
+
+    class Looked(Finished):
+        def task(self, device: str = "cpu") -> object:
+            baseline = self.recipe.start.options.get("temporal") == "average"
+
+            def features_of(tested) -> np.ndarray:
+                return z["baseline"] if baseline else np.eye(7)[tested.targets] + 0.01
+
+            return type("Task", (), {"features_of": staticmethod(features_of)})()
+
+    table.runs = {key: Looked(run.recipe, None) for key, run in runs.runs.items()}
+    rule = claims_about_figures.RULES["dk_clip-19"]
+    found = rule.judge(claim("dk_clip-19"), table, rule.cells([table]))
+    assert found.subjects == 20 and found.parts[0].measured.low > 0
+    # A class of a single clip has silhouette 0, all others 1.
+    counts = np.bincount(data.load("dfew", "test", protocol="dk_clip", fold=1).targets, minlength=7)
+    assert f"mean silhouettes {(counts > 1).mean():.3f} (HVE ETP CCR)" in found.note
