@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from fbu import evaluation
 from fbu.experiments.common import Cell, Table, points
 from fbu.experiments.dk_clip.stages import (
     BASELINE,
@@ -96,16 +97,13 @@ def strips(table: Table, clips: int = 4) -> pd.DataFrame:
     cell = table.cells[0]
     run = table.results(cell)[0]
     frame = run.predictions.sort_values("noise", ascending=False, kind="stable").head(clips)
-    names = [name for name in frame if str(name).startswith("p_")]
-    scores = [name for name in frame if str(name)[:1] == "a" and str(name)[1:].isdigit()]
+    scores = [name for name in map(str, frame.columns) if name[0] == "a" and name[1:].isdigit()]
     threshold = run.recipe.options.get("threshold", 0.15)
-    found = frame[["sample", "target"]].assign(
-        predicted=frame[names].idxmax(axis=1).str.removeprefix("p_"), noise=frame["noise"]
-    )
+    found = frame[["sample", "target"]].assign(predicted=evaluation.predicted(frame), noise=frame["noise"])
     found[scores] = frame[scores].round(3)
     found["erased"] = [
-        ", ".join(str(name)[1:] for name in scores if row[name] < threshold) or "none"
-        for _, row in frame.iterrows()
+        ", ".join(str(i + 1) for i in np.flatnonzero(row < threshold)) or "none"
+        for row in frame[scores].to_numpy(float)
     ]
     return found.set_index("sample")
 
@@ -156,8 +154,7 @@ def by_noise(table: Table) -> pd.DataFrame:
         if not runs:
             continue
         frame = pd.concat([r.predictions for r in runs], ignore_index=True)
-        names = [name for name in frame if str(name).startswith("p_")]
-        right = frame[names].idxmax(axis=1).str.removeprefix("p_") == frame["target"]
+        right = pd.Series(evaluation.predicted(frame) == frame["target"].to_numpy())
         share = pd.cut(frame["noise"], [-1.0, *SHARES], labels=[f"{s:.0%}" for s in SHARES])
         for upper, hits in right.groupby(share, observed=False):
             value = 100 * float(hits.mean()) if len(hits) else np.nan

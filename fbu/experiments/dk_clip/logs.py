@@ -75,8 +75,9 @@ def ranks() -> pd.DataFrame:
         frame = frame[(frame["dataset"] == dataset) & (frame["metric"] == "WAR") & frame["value"].notna()]
         own = (frame["method"] == "DK-CLIP") & (frame["variant"] == "backbone=ViT-B/16")
         others = frame[frame["method"] != "DK-CLIP"]
-        printed, last = float(frame.loc[own, "value"].iloc[0]), float(means.loc[(dataset, "global"), "last"])
-        best = others.loc[others["value"].idxmax()]
+        printed = float(frame["value"][own].iloc[0])
+        last = float(means["last"].xs("global", level="prediction")[dataset])
+        best = others.sort_values("value").iloc[-1]
         rows[dataset] = {
             "printed": printed,
             "rank": 1 + int((others["value"] > printed).sum()),
