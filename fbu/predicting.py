@@ -1,4 +1,4 @@
-"""One picture through a finished run: what the model says about a face, and where it looked."""
+"""One picture, or video, through a finished run: what the model says about a face, and where it looked."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ Kind = Literal["expression", "au"]
 #: What `fbu predict` takes when no run is named: table, row, column.
 DEFAULT = ("clef.table7_ablation", "CLEF PA,PI,I,N,D", "RAF-DB")
 _VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"}
+#: The task whose runs take videos instead.
+CLIPS = "dk_clip.train"
 _FILES = ("prediction.json", "bars.png", "heatmap.png")
 _DPI = {"bars.png": 144, "heatmap.png": 360}  # one face alone is small on a page
 
@@ -154,7 +156,7 @@ class Prediction:
 
 
 def predict(image: Path, run: Run) -> Prediction:
-    """What a run says about the face in a picture.
+    """What a run says about the face in a picture; for a run on clips, in a video.
 
     The picture is cut as those without a box or landmarks are: the largest square around its middle. Nothing looks for
     a face, so it should fill the picture. The data that the run was trained on need not be there.
@@ -162,10 +164,14 @@ def predict(image: Path, run: Run) -> Prediction:
     Raises:
         DataError: no picture, a video, or a run that does not name expressions or action units.
     """
+    if run.recipe.task == CLIPS:
+        from fbu.predicting_clips import predict_clip
+
+        return predict_clip(image, run)
     if run.recipe.task not in _READERS:
         raise DataError(
             f"run {run.folder.name} is of {run.recipe.task}, which names no expressions or action units; "
-            f"those of {', '.join(_READERS)} do"
+            f"those of {', '.join([*_READERS, CLIPS])} do"
         )
     opened = read_picture(image)
     preset, why = placement(run.recipe.data)
@@ -181,7 +187,7 @@ def predict(image: Path, run: Run) -> Prediction:
         "placement": why,
         "run": str(run.folder),
         "data": f"{run.recipe.data.name} ({sources(run.recipe)})",
-        "code": _code(run),
+        "code": code_of(run),
     }
     names = tuple(prompting.names(kind, keys))
     values = tuple(map(float, probabilities))
@@ -209,7 +215,7 @@ def read_picture(path: Path) -> Image.Image:
     except UNREADABLE as error:
         if path.suffix.lower() in _VIDEOS:
             raise DataError(
-                f"{path} is a video: reading them comes with DK-CLIP, which is not there yet; give a picture"
+                f"{path} is a video, which takes a run of {CLIPS}: name one, or give a picture"
             ) from None
         detail = "" if isinstance(error, Image.UnidentifiedImageError) else f" ({error})"
         raise DataError(f"{path} is no picture that can be read, or is damaged{detail}") from None
@@ -289,7 +295,7 @@ def _clef_model(run: Run, kind: Kind, labels: tuple[str, ...]) -> CLEF:
     try:
         model.load_state_dict(run.weights())
     except (RuntimeError, OSError) as error:
-        raise _unfitting(run, error) from None
+        raise unfitting(run, error) from None
     return model.eval()
 
 
@@ -318,7 +324,7 @@ def _ke_fer(
     try:
         model = trained_model(run.recipe, run.weights()).eval()
     except (RuntimeError, OSError, KeyError) as error:
-        raise _unfitting(run, error) from None
+        raise unfitting(run, error) from None
     seen = Pictures(picture[None], torch.device("cpu"), model.encoder.mean, model.encoder.std)
     settings = Training.model_validate(run.recipe.options)
     with torch.no_grad():
@@ -326,7 +332,8 @@ def _ke_fer(
     return logits.softmax(0).numpy(), None, "no heat map: relevance is defined for CLIP's two towers"
 
 
-def _unfitting(run: Run, error: Exception) -> DataError:
+def unfitting(run: Run, error: Exception) -> DataError:
+    """The error for weights that today's model does not take."""
     first = str(error).splitlines()[0]
     return DataError(
         f"the weights of run {run.folder.name} do not fit today's model ({first}): run the recipe again"
@@ -400,7 +407,7 @@ def run_of_table(table: str, label: str | None, column: str | None, profile: str
     return run
 
 
-def _code(run: Run) -> str:
+def code_of(run: Run) -> str:
     """Whether a run was made by the present code."""
     made = run.folder.name.split("-")
     present = run.recipe.code()[:8]

@@ -5,9 +5,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import pytest
 import torch
 
-from benchmarks import bench_cache, bench_emoco, bench_explain, bench_pictures
+from benchmarks import bench_cache, bench_dk_clip, bench_emoco, bench_explain, bench_pictures
 
 
 def test_picture_benchmarks_run(monkeypatch):
@@ -49,3 +50,18 @@ def test_contrast_benchmark_runs(capsys):
     assert [row["name"] for row in rows][0] == "ours" and rows[0]["difference"] < 1e-5
     assert rows[0]["time"] == rows[0]["memory"] == 1 and all(row["seconds"] > 0 for row in rows)
     assert "ours and the gather differ" in capsys.readouterr().out
+
+
+def test_clip_benchmark_runs(capsys):
+    threads = torch.get_num_threads()
+    try:
+        rows = bench_dk_clip.main("fbu-tiny", repeats=1, sizes=("ViT-B-32",))
+    finally:
+        torch.set_num_threads(threads)
+    assert [row["name"] for row in rows] == ["ours", "clip by clip", "ViT-B-32"]
+    assert rows[0]["difference"] < 1e-4 and rows[0]["time"] == 1 and rows[1]["seconds"] > 0
+    size = rows[2]
+    # Twelve blocks on 50 tokens of 768 numbers: 12 x 768^2 x 50 multiply-adds each, attention itself apart.
+    assert size["frames alone"] == pytest.approx(16 * 12 * 12 * 768**2 * 50 / 1e9, rel=0.05)
+    assert size["video"] > size["frames alone"] and size["learned"] < size["parameters"]
+    assert "logits differ by" in capsys.readouterr().out

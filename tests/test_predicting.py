@@ -234,7 +234,7 @@ def test_files_that_are_no_pictures(
         "notes.jpg": "is no picture",
         "empty.jpg": "is no picture",
         "cut.png": "or is damaged (",
-        "clip.mp4": "is a video: reading them comes with DK-CLIP",
+        "clip.mp4": "is a video, which takes a run of dk_clip.train",
         "nowhere.jpg": "no such picture",
     }.items():
         said = sentence(monkeypatch, capsys, tmp_path / name, *run)

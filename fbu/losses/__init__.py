@@ -18,6 +18,10 @@ emotion_classification        EmoCo 2               a query close to the prototy
 intra_class_normalize         EmoCo 4               (no loss) the direction of a feature as seen from a prototype
 emotion_aware_contrast        EmoCo 5               a query closer to its key than to earlier keys of its emotion
 emoco_pretraining             EmoCo 1               classification and contrast together
+snippet_scores                DK-CLIP 9             (no loss) how much each snippet of a clip is like the whole
+fuse_snippets                 DK-CLIP 9, 10         (no loss) one prediction from the snippets that are not noise
+consistency_terms             DK-CLIP 11            the three terms of the next one by name
+class_aware_consistency       DK-CLIP 11            clips and snippets classified, and both predictions alike
 ============================= ===================== ======================================================
 
 All take raw features and bring them to unit length, but EmoCo's equations 4 and 5, which take unit features; all
@@ -34,6 +38,12 @@ from fbu.losses.clef import (
     name_description_contrast,
 )
 from fbu.losses.contrastive import cross_modal_supcon
+from fbu.losses.dk_clip import (
+    class_aware_consistency,
+    consistency_terms,
+    fuse_snippets,
+    snippet_scores,
+)
 from fbu.losses.emoco import (
     emoco_pretraining,
     emotion_aware_contrast,
@@ -49,12 +59,15 @@ from fbu.losses.ke_fer import (
 )
 
 __all__ = [
+    "class_aware_consistency",
     "clef_finetuning",
     "clef_pretraining",
+    "consistency_terms",
     "cross_modal_supcon",
     "emoco_pretraining",
     "emotion_aware_contrast",
     "emotion_classification",
+    "fuse_snippets",
     "image_name_bce",
     "image_name_cross_entropy",
     "intra_class_normalize",
@@ -62,6 +75,7 @@ __all__ = [
     "name_description_contrast",
     "neutral_transformation",
     "self_contrast",
+    "snippet_scores",
     "text_expression_contrast",
     "text_similarity_cross_entropy",
 ]

@@ -344,4 +344,52 @@ TRANSFORMS = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = LOSSES + EMOCO + METRICS + SPLITS + LAYOUTS + LABELS + TRANSFORMS
+_DK_CLIP, _TEST_DK_CLIP = "fbu/losses/dk_clip.py", "tests/losses/test_dk_clip.py"
+_TEST_DK_CLIP_MODEL = "tests/models/test_dk_clip.py"
+
+DK_CLIP = (
+    Mutant(
+        "scores: similarities that tie send an accidental gradient",
+        _DK_CLIP,
+        "((similarity - low) / span).masked_fill(tied, 0).softmax(1)",
+        "((similarity - low) / span).softmax(1)",
+        f"{_TEST_DK_CLIP}::test_ties_are_uniform_and_send_no_gradient",
+    ),
+    Mutant(
+        "fusion: a score on the threshold is noise",
+        _DK_CLIP,
+        "masked_fill(scores < threshold, 0)",
+        "masked_fill(scores <= threshold, 0)",
+        f"{_TEST_DK_CLIP}::test_a_score_on_the_threshold_is_kept",
+    ),
+    Mutant(
+        "consistency: divergence the other way round",
+        _DK_CLIP,
+        "* every.exp()",
+        "* local.exp()",
+        f"{_TEST_DK_CLIP}::test_consistency_equals_the_equation",
+    ),
+    Mutant(
+        "video: messages stay without their norm",
+        "fbu/models/video.py",
+        "torch.cat([query, block.ln_1(message)], 1)",
+        "torch.cat([query, message], 1)",
+        f"{_TEST_DK_CLIP_MODEL}::test_model_equals_the_transcription",
+    ),
+    Mutant(
+        "texts: without any snippet left their look is not a number",
+        "fbu/models/video_texts.py",
+        "kept = kept | ~kept.any(1, keepdim=True)",
+        "kept = kept.clone()",
+        f"{_TEST_DK_CLIP_MODEL}::test_fusion_of_probabilities_is_a_logarithm_of_theirs",
+    ),
+    Mutant(
+        "clips: frames of a clip are augmented each in its own way",
+        "fbu/models/clips.py",
+        "table.repeat_interleave(each, 0)",
+        "table.repeat(each, 1)",
+        f"{_TEST_DK_CLIP_MODEL}::test_frames_of_a_clip_are_augmented_alike",
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = LOSSES + EMOCO + DK_CLIP + METRICS + SPLITS + LAYOUTS + LABELS + TRANSFORMS

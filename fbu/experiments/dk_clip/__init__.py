@@ -1,0 +1,56 @@
+"""DK-CLIP's tables and figures as rows of recipes, one function each, named as its notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fbu.experiments.common import Table
+from fbu.experiments.dk_clip.figures import (
+    by_noise,
+    chosen,
+    fig4_tsne,
+    fig5_snippets,
+    noise,
+    places,
+    selection,
+    strips,
+)
+from fbu.experiments.dk_clip.logs import chosen_on_test, published_logs, ranks
+from fbu.experiments.dk_clip.stages import training
+from fbu.experiments.dk_clip.tables import (
+    fig3_theta_n,
+    table1_expression_aus,
+    table2_dfew,
+    table3_ferv39k_mafw,
+    table4_components,
+    table5_temporal,
+    table6_prompts,
+)
+
+# Table 1 and the published logs are data, without a recipe: table1_expression_aus, published_logs.
+TABLES: dict[str, Callable[..., Table]] = {
+    "table2_dfew": table2_dfew,
+    "table3_ferv39k_mafw": table3_ferv39k_mafw,
+    "table4_components": table4_components,
+    "table5_temporal": table5_temporal,
+    "table6_prompts": table6_prompts,
+    "fig3_theta_n": fig3_theta_n,
+    "fig4_tsne": fig4_tsne,
+    "fig5_snippets": fig5_snippets,
+    "noise": noise,
+    "selection": selection,
+}
+
+__all__ = [
+    "TABLES",
+    "by_noise",
+    "chosen",
+    "chosen_on_test",
+    "places",
+    "published_logs",
+    "ranks",
+    "strips",
+    "table1_expression_aus",
+    "training",
+    *TABLES,
+]

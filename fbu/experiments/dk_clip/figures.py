@@ -1,0 +1,201 @@
+"""DK-CLIP's Figures 4 and 5, and what the paper does not measure: noisy frames, choosing by the test clips."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fbu import evaluation
+from fbu.experiments.common import Cell, Table, points
+from fbu.experiments.dk_clip.stages import (
+    BASELINE,
+    BOTH,
+    FOLD3,
+    NAMES,
+    PARTS,
+    WHOLE,
+    Source,
+    looked_at,
+    training,
+)
+from fbu.experiments.profiles import profile_named
+from fbu.figures import PageFigure
+from fbu.figures.scatter import clouds
+
+#: Evaluations of a training that is traced.
+TRACED = 10
+#: Bins of the share of a clip's frames that are noise, by their upper ends.
+SHARES = (0.0, 0.15, 0.3, 1.0)
+
+
+def fig4_tsne(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Figure 4: features of the test clips after the baseline's training and after the whole method's.
+
+    The paper draws t-SNE pictures, beside those of other methods, and gives no number; here the nearest other clip and
+    silhouettes do. :func:`places` draws.
+
+    Args:
+        profile: quick, demo, full or paper.
+        source: "twin", "real", or one per dataset.
+        seeds: number of seeds. Default: the profile's.
+    """
+    p = profile_named(profile)
+    columns = {"neighbour purity": "expression_purity", "silhouette": "silhouette"}
+    recipes = {
+        parts: tuple(
+            looked_at(p, training(p, FOLD3, source, s, **PARTS[parts])) for s in range(seeds or p.seeds)
+        )
+        for parts in (BASELINE, BOTH, WHOLE)
+    }
+    cells = [
+        Cell(NAMES[parts], column, metric, recipes[parts])
+        for column, metric in columns.items()
+        for parts in recipes
+    ]
+    return Table("dk_clip.fig4_tsne", profile, cells)
+
+
+def places(table: Table) -> PageFigure:
+    """Test clips of the first seed of each row of :func:`fig4_tsne` in two dimensions.
+
+    Raises:
+        ValueError: no row was run.
+    """
+    parts = {}
+    for cell in table.part(table.columns()[0]).cells:
+        for run in table.results(cell)[:1]:
+            found = run.extra
+            parts[cell.label] = pd.DataFrame({"x": found["x"], "y": found["y"], "label": found["expression"]})
+    return clouds(parts)
+
+
+def fig5_snippets(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Figure 5: global and local predictions of the whole method, and how many snippets it erases.
+
+    The paper shows four clips; :func:`strips` gives as many. Columns: WAR of the global prediction, of the snippets
+    together and of both; share of snippets erased. Args as :func:`fig4_tsne`.
+    """
+    p = profile_named(profile)
+    columns = {
+        "WAR global": "accuracy",
+        "WAR local": "accuracy_local",
+        "WAR both": "accuracy_fused",
+        "snippets erased": "erased",
+    }
+    recipes = tuple(training(p, FOLD3, source, s) for s in range(seeds or p.seeds))
+    cells = [Cell(NAMES[WHOLE], column, metric, recipes) for column, metric in columns.items()]
+    return Table("dk_clip.fig5_snippets", profile, cells)
+
+
+def strips(table: Table, clips: int = 4) -> pd.DataFrame:
+    """Snippet scores of some test clips of the first seed of :func:`fig5_snippets`, those with most noise first.
+
+    Returns:
+        One row per clip: target, prediction, share of noisy frames (NaN on real data), a* of each snippet, and which
+        of them are erased.
+    """
+    cell = table.cells[0]
+    run = table.results(cell)[0]
+    frame = run.predictions.sort_values("noise", ascending=False, kind="stable").head(clips)
+    scores = [name for name in map(str, frame.columns) if name[0] == "a" and name[1:].isdigit()]
+    threshold = run.recipe.options.get("threshold", 0.15)
+    found = frame[["sample", "target"]].assign(predicted=evaluation.predicted(frame), noise=frame["noise"])
+    found[scores] = frame[scores].round(3)
+    found["erased"] = [
+        ", ".join(str(i + 1) for i in np.flatnonzero(row < threshold)) or "none"
+        for row in frame[scores].to_numpy(float)
+    ]
+    return found.set_index("sample")
+
+
+def noise(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Beyond the paper: do low scores mean noisy frames, and high ones a strong expression? Twins know.
+
+    Rows: with and without consistency, and the baseline, whose scores nothing has trained. Columns: chance that a
+    snippet of mostly noise has a lower a* than a clean one, of any clip and of its own (chance 50); correlation of a*
+    with the share of a snippet's frames at half the expression's height or more, in hundredths (chance 0); WAR of clips
+    without and with noisy frames. Args as :func:`fig4_tsne`; nothing is known of real clips.
+    """
+    p = profile_named(profile)
+    columns = {
+        "noise detected": "noise_auroc",
+        "noise detected within a clip": "noise_auroc_within",
+        "follows the expression": "shown_correlation",
+        "WAR of clean clips": "accuracy_clean",
+        "WAR of noisy clips": "accuracy_noisy",
+    }
+    recipes = {
+        parts: tuple(training(p, FOLD3, source, s, **PARTS[parts]) for s in range(seeds or p.seeds))
+        for parts in (BASELINE, BOTH, WHOLE)
+    }
+    known = "twin" in {r.data.source for found in recipes.values() for r in found}
+    cells = [
+        Cell(
+            NAMES[parts],
+            column,
+            metric,
+            recipes[parts] if known else (),
+            why_empty="nothing is known of the frames of real clips",
+        )
+        for column, metric in columns.items()
+        for parts in recipes
+    ]
+    return Table("dk_clip.noise", profile, cells)
+
+
+def by_noise(table: Table) -> pd.DataFrame:
+    """WAR in points by the share of a clip's frames that are noise, rows and seeds of :func:`noise` pooled by row.
+
+    Columns: row, noise (at most this share), clips, WAR.
+    """
+    found = []
+    for cell in table.part(table.columns()[0]).cells:
+        runs = table.results(cell)
+        if not runs:
+            continue
+        frame = pd.concat([r.predictions for r in runs], ignore_index=True)
+        right = pd.Series(evaluation.predicted(frame) == frame["target"].to_numpy())
+        share = pd.cut(frame["noise"], [-1.0, *SHARES], labels=[f"{s:.0%}" for s in SHARES])
+        for upper, hits in right.groupby(share, observed=False):
+            value = 100 * float(hits.mean()) if len(hits) else np.nan
+            found.append({"row": cell.label, "noise": upper, "clips": len(hits), "WAR": value})
+    return pd.DataFrame(found, columns=["row", "noise", "clips", "WAR"])
+
+
+def selection(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
+    """Beyond the paper: what choosing the epoch by the test clips gains, as the authors' logs do. Whole method.
+
+    Trained once and scored ten times on validation and on test clips; :func:`chosen` compares. Args as
+    :func:`fig4_tsne`.
+    """
+    p = profile_named(profile)
+    recipes = tuple(
+        training(p, FOLD3, source, s).model_copy(
+            update={"select": "val", "evaluations": TRACED, "traced": True}
+        )
+        for s in range(seeds or p.seeds)
+    )
+    return Table("dk_clip.selection", profile, [Cell(NAMES[WHOLE], "WAR", "accuracy", recipes)])
+
+
+def chosen(table: Table) -> pd.DataFrame:
+    """WAR in points by how the epoch is chosen, one row per seed of :func:`selection`.
+
+    Columns: last epoch, chosen by validation clips, best on test clips, and what the last two gain over the first.
+    """
+    found = []
+    for cell in table.cells:
+        for run in table.results(cell):
+            best = 100 * max(s["test"][cell.metric] for s in run.extra["history"])
+            last, by_val = 100 * run.metrics["last"][cell.metric], points(run, cell.metric)
+            found.append(
+                {
+                    "seed": run.recipe.seed,
+                    "last epoch": last,
+                    "chosen by validation clips": by_val,
+                    "best on test clips": best,
+                    "gain of validation": by_val - last,
+                    "gain of testing": best - last,
+                }
+            )
+    return pd.DataFrame(found).set_index("seed").astype(np.float64).round(2)
