@@ -40,6 +40,11 @@ LAMBDAS = (0.1, 0.5, 1.0, 2.0, 10.0)
 CHOSEN = 1.0
 
 
+def by_protocol(*methods: str) -> list[tuple[str, str]]:
+    """Methods of Tables I to III under the linear, then under the finetuning protocol."""
+    return [(method, protocol) for protocol in (LINEAR, FINETUNE) for method in methods]
+
+
 def table1_gft(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
     """Table I: F1 of 10 action units on GFT.
 
