@@ -13,6 +13,7 @@ from fbu.experiments.emoco.stages import (
     COLUMNS,
     EMOTION,
     FINETUNE,
+    LINEAR,
     MOCO,
     NAMES,
     SUPERVISED,
@@ -30,8 +31,9 @@ from fbu.figures import PageFigure
 from fbu.models.emoco import SHOWN_UNIT
 from fbu.runs import Run
 
-#: Evaluations of a finetuning: in the paper's profile one after each epoch.
+#: Evaluations of a finetuning: in the paper's profile one after each epoch; in quick fewer.
 TRACED = 10
+_QUICK_TRACED = 4
 
 
 def fig5_features(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
@@ -42,7 +44,7 @@ def fig5_features(profile: str = "quick", source: Source = "twin", seeds: int | 
     (chance 50 and 0), and how well a person can be recognised; on twins also sex and age (chance 50).
 
     Args:
-        profile: quick, demo, full or paper.
+        profile: quick (without MoCo), demo, full or paper.
         source: "twin" or "real", or one per dataset; "open" for the pre-training.
         seeds: number of seeds. Default: the profile's.
     """
@@ -66,8 +68,9 @@ def fig5_features(profile: str = "quick", source: Source = "twin", seeds: int | 
             metric,
             tuple(
                 looked_at(p, pretraining(p, source, s, parts), units(p, "BP4D", source, s))
-                for s in range(seeds or p.seeds)
+                for s in range(0 if p.name == "quick" and parts == MOCO else seeds or p.seeds)
             ),
+            why_empty=f"not run in {p.name}",
         )
         for column, metric in columns.items()
         for parts in (EMOTION, WHOLE, MOCO)
@@ -76,7 +79,7 @@ def fig5_features(profile: str = "quick", source: Source = "twin", seeds: int | 
 
 
 def within_emotion(table: Table) -> PageFigure:
-    """One emotion's pictures by t-SNE, AU6 against no AU6: a panel for each row of :func:`fig5_features`, first seed."""
+    """One emotion's pictures by t-SNE, with and without AU6; a panel for each row of :func:`fig5_features`."""
     panels = {}
     for cell in table.cells:
         runs = table.results(cell)
@@ -100,7 +103,8 @@ def fig_convergence(profile: str = "quick", source: Source = "twin", seeds: int 
     for column in COLUMNS:
         for label, protocol in (("ResNet-50 supervised", SUPERVISED), ("EmoCo finetune", FINETUNE)):
             count = 0 if p.name == "quick" and column != "BP4D" else few_seeds(p, seeds)
-            recipes = tuple(traced(detection(p, column, source, s, protocol), TRACED) for s in range(count))
+            times = _QUICK_TRACED if p.name == "quick" else TRACED
+            recipes = tuple(traced(detection(p, column, source, s, protocol), times) for s in range(count))
             cells.append(Cell(label, column, "f1", recipes, why_empty=f"not run in {p.name}"))
     return Table("emoco.fig_convergence", profile, cells)
 
@@ -190,7 +194,9 @@ def spans(table: Table) -> pd.DataFrame:
     for column in table.columns():
         for series in dict.fromkeys(c.label.partition(", λ")[0] for c in table.cells):
             cells = [c for c in table.cells if c.column == column and c.label.startswith(f"{series},")]
-            scores = [np.mean([points(r, c.metric) for r in table.results(c)]) for c in cells if table.results(c)]
+            scores = [
+                np.mean([points(r, c.metric) for r in table.results(c)]) for c in cells if table.results(c)
+            ]
             row: dict[str, Any] = {"column": column, "normalisation": series, "values of λ run": len(scores)}
             if len(scores) > 1:
                 row |= {"lowest": min(scores), "highest": max(scores), "range": max(scores) - min(scores)}
@@ -216,7 +222,7 @@ def _epochs(run: Run) -> list[float]:
 
 
 def best_epochs(table: Table) -> pd.DataFrame:
-    """By row and set of :func:`fig_convergence`: length in epochs, and the epoch of the best validation F1, mean over seeds."""
+    """Length in epochs and the epoch of the best validation F1, by set and row of :func:`fig_convergence`; means."""
     rows = {}
     for cell in table.cells:
         runs = table.results(cell)
