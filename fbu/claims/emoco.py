@@ -115,8 +115,10 @@ def steady_and_higher(claim: Claim, table: Table, cells: list[Cell]) -> Finding:
         intra, plain = (_frames(table, cells, column, series) for series in (INTRA, L2))
         if isinstance(intra, tuple) or isinstance(plain, tuple):
             lacking = tuple(name for f in (intra, plain) if isinstance(f, tuple) for name in f)
-            signs = ("<", ">")
-            parts += [Part(w, s, "not run", missing=lacking) for w, s in zip(whats, signs, strict=True)]
+            parts += [
+                Part(whats[0], "<", "not run", missing=lacking),
+                Part(whats[1], ">", "not run", missing=lacking),
+            ]
             continue
         narrower = _minus(range_over(list(intra.values())), range_over(list(plain.values())))
         higher = paired_bootstrap(intra[f"{CHOSEN:g}"], list(plain.values()), "f1")

@@ -28,6 +28,7 @@ from fbu.experiments.emoco.stages import (
 from fbu.experiments.emoco.tables import by_protocol, table1_gft, table2_disfa, table3_bp4d
 from fbu.experiments.profiles import few_seeds, profile_named, source_of
 from fbu.figures import PageFigure
+from fbu.figures.scatter import clouds
 from fbu.models.emoco import SHOWN_UNIT
 from fbu.runs import Run
 
@@ -90,7 +91,7 @@ def within_emotion(table: Table) -> PageFigure:
         panels[f"{cell.label}, {found['emotion']}"] = pd.DataFrame(
             {"x": found["x"], "y": found["y"], "label": labels}
         )
-    return figures.clouds(panels)
+    return clouds(panels)
 
 
 def fig_convergence(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
@@ -238,8 +239,8 @@ def best_epochs(table: Table) -> pd.DataFrame:
 def curves(table: Table, column: str) -> PageFigure:
     """Validation F1 by epoch on a set of :func:`fig_convergence`, mean over seeds."""
     found = convergence(table)
-    found = found[found["column"] == column].groupby(["row", "epoch"], sort=False)["validation"].mean()
-    frame = found.reset_index().rename(columns={"epoch": "x", "validation": "y", "row": "series"})
+    means = found[found["column"] == column].groupby(["row", "epoch"], sort=False)["validation"].mean()
+    frame = means.reset_index().rename(columns={"epoch": "x", "validation": "y", "row": "series"})
     return figures.sweep(
         frame.assign(x=frame["x"].round(1)), "epoch", "F1 of the validation people", f"EmoCo: {column}"
     )
