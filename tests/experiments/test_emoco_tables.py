@@ -38,6 +38,8 @@ def test_rows_of_the_three_tables(stem: str, dataset: str) -> None:
     }  # fmt: skip
     assert {r.data.name for r in table.recipes()} == {COLUMNS[dataset]}
     assert table.columns()[-1] == "Avg" and table.cell("EmoCo linear", "AU12").metric == "f1/AU12"
+    quick = emoco.averages(emoco.TABLES[stem]("quick"))
+    assert {c.column for c in quick.cells} == {"Avg"} and {c.label for c in quick.cells} == run
     supervised = table.cell("ResNet-50 supervised", "Avg").recipes[0]
     tuned = table.cell("EmoCo finetune", "Avg").recipes[0]
     assert supervised.start is None and tuned.start.task == "emoco.pretrain"

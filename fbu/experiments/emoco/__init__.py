@@ -19,6 +19,7 @@ from fbu.experiments.emoco.figures import (
 )
 from fbu.experiments.emoco.stages import detection, pretraining
 from fbu.experiments.emoco.tables import (
+    averages,
     fig4_lambda,
     table1_gft,
     table2_disfa,
@@ -40,6 +41,7 @@ TABLES: dict[str, Callable[..., Table]] = {
 __all__ = [
     "TABLES",
     "ahead",
+    "averages",
     "best_epochs",
     "by_lambda",
     "convergence",

@@ -101,6 +101,13 @@ def _units(name: str, dataset: str, profile: str, source: Source, seeds: int | N
     return Table(name, profile, cells)
 
 
+def averages(table: Table) -> Table:
+    """The averages of one of Tables I to III, without the methods that no profile runs."""
+    part, known = table.part("Avg"), {f"{method} {protocol}" for method, protocol in RUN}
+    part.cells = [cell for cell in part.cells if cell.label in known]
+    return part
+
+
 def _step(table: str, dataset: str, row: tuple[str, str], unit: str) -> tuple[str | None, float | None]:
     """EmoCo is measured from MoCo under the same protocol."""
     method, protocol = row
