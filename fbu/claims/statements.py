@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
-from fbu.claims import clef, dk_clip, ke_fer
+from fbu.claims import clef, dk_clip, emoco, ke_fer
 from fbu.claims.decision import Decision, decision, listed, undecided, with_label
 from fbu.claims.matching import sources_of
 from fbu.claims.reading import Claim
@@ -13,7 +13,7 @@ from fbu.claims.rules import Rule
 from fbu.errors import DataError
 from fbu.experiments.common import Table
 
-RULES: dict[str, Rule] = {**clef.RULES, **ke_fer.RULES, **dk_clip.RULES}
+RULES: dict[str, Rule] = {**clef.RULES, **ke_fer.RULES, **dk_clip.RULES, **emoco.RULES}
 
 
 def apply(claim: Claim, tables: Sequence[Table], *, profile: str, source: str) -> Decision:

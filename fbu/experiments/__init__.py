@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fbu.experiments.common import Table
 
-PAPERS = ("clef", "ke_fer")
+PAPERS = ("clef", "ke_fer", "emoco")
+SHARED = "common"
+"""Where tables stand that hold methods of several papers."""
 
 
 def table(name: str, **settings: Any) -> Table:
     """Build a table by name.
 
     Args:
-        name: ``"<paper>.<stem>"``, e.g. ``"clef.table7_ablation"``.
+        name: ``"<paper>.<stem>"``, e.g. ``"clef.table7_ablation"``, or ``"common.<stem>"``.
         settings: passed to the function: profile, source, seeds.
 
     Raises:
         ValueError: no such paper or table; the message lists the known ones.
     """
     paper, _, stem = name.partition(".")
-    if paper not in PAPERS:
+    if paper not in (*PAPERS, SHARED):
         raise ValueError(f"{name!r}: no experiments of {paper!r}; known papers: {', '.join(PAPERS)}")
     module = importlib.import_module(f"fbu.experiments.{paper}")
     if stem not in module.TABLES:
@@ -31,9 +33,9 @@ def table(name: str, **settings: Any) -> Table:
 
 
 def names() -> list[str]:
-    """Every table and figure that can be run, as ``"<paper>.<stem>"``."""
+    """Every table and figure that can be run, as ``"<paper>.<stem>"``, the shared ones last."""
     found = []
-    for paper in PAPERS:
+    for paper in (*PAPERS, SHARED):
         found += [f"{paper}.{stem}" for stem in importlib.import_module(f"fbu.experiments.{paper}").TABLES]
     return found
 

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from fbu import featureprobes
 from fbu.data.dataset import Dataset, expression_key
 from fbu.distributed import gather_features
 from fbu.errors import DataError
@@ -43,6 +44,7 @@ from fbu.recipes import EncoderSpec, Recipe
 from fbu.training import Options, Outcome, Task
 
 EMBEDDING = 128  # of queries and keys (Sec. III.B)
+SHOWN_UNIT = "AU6"  # in Fig. 5
 RESNET = "resnet50"
 
 
@@ -61,6 +63,15 @@ class Pretraining(Options):
     temperature: float = Field(0.2, gt=0, description="tau of Eq. 5")
     momentum: float = Field(0.999, ge=0, lt=1, description="m of Eq. 3")
     leave_own_out: bool = Field(False, description="a picture's own earlier keys are no negatives of it")
+    groups: Literal["emotion", "activity"] = Field(
+        "emotion", description="what is classified and has a queue: emotions, or the activities of recordings"
+    )
+    balance: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="pictures are drawn (1 / pictures of their emotion) ** balance times as often; 0: all alike",
+    )
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Pretraining:
@@ -88,9 +99,9 @@ def backbone(spec: EncoderSpec) -> FaceEncoder:
     """Encoder of a recipe: "resnet50", or one of :data:`fbu.models.face_encoders.FACE_ENCODERS`.
 
     Raises:
-        DataError: unknown name, or published weights: EmoCo starts from none.
+        DataError: unknown name, or published weights for its own ResNet-50: EmoCo starts from none.
     """
-    if spec.pretrained is not None or spec.checkpoint is not None:
+    if spec.name == RESNET and (spec.pretrained is not None or spec.checkpoint is not None):
         raise DataError(f"{spec.name}: EmoCo starts from random weights, so name none")
     return ResNet50() if spec.name == RESNET else face_encoder(spec)
 
@@ -233,8 +244,10 @@ class EmoCo(nn.Module):
 class PretrainTask(SplitTask):
     """Pre-training on expressions. Evaluated by what lies close together in the encoder's features, on other people.
 
+    With ``groups="activity"`` the activities of recordings take the place of the emotions.
+
     Raises:
-        DataError: a dataset of action units.
+        DataError: a dataset of action units, or one without activities where these are asked for.
         ValueError: micro-batches: the queues move once for each batch.
     """
 
@@ -248,11 +261,40 @@ class PretrainTask(SplitTask):
                 f"emoco.pretrain takes whole batches, not accumulation={recipe.optim.accumulation}: the queues and "
                 "the key encoder move once for each"
             )
-        if self.train_split.kind != "expression":
+        by_activity = self.settings.groups == "activity"
+        if by_activity and "activity" not in self.train_split.records:
+            raise DataError(f"{recipe.data.name} has no activities to take for emotions")
+        if not by_activity and self.train_split.kind != "expression":
             raise DataError(f"{recipe.data.name} has action units: EmoCo is pre-trained on expressions")
         encoder = backbone(recipe.encoder)
         start_face_encoder(encoder, start)
-        self.model: EmoCo = EmoCo(encoder, len(self.train_split.labels), self.settings).to(device)
+        self.model: EmoCo = EmoCo(encoder, len(self.groups), self.settings).to(device)
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """What is classified: the emotions, or the activities of the training people."""
+        if self.settings.groups == "activity":
+            return tuple(sorted(self.train_split.records["activity"].unique()))
+        return self.train_split.labels
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """Emotion, or activity, (N,) of each training picture."""
+        return torch.tensor(self.grouped(self.train_split)).to(self.device)
+
+    def grouped(self, loaded: Dataset) -> np.ndarray:
+        """Emotion, or activity, (n,) of each picture of a split."""
+        if self.settings.groups == "activity":
+            places = {name: i for i, name in enumerate(self.groups)}
+            return loaded.records["activity"].map(places).to_numpy(np.int64)
+        return loaded.targets
+
+    def sampling_weights(self) -> Tensor | None:
+        """One over the pictures of the emotion, to the power of ``balance``; None for 0."""
+        if not self.settings.balance:
+            return None
+        labels = self.targets.cpu()
+        return labels.bincount(minlength=len(self.groups))[labels].double() ** -self.settings.balance
 
     @cached_property
     def pictures(self) -> Pictures:
@@ -278,13 +320,19 @@ class PretrainTask(SplitTask):
         return torch.cat(logits).softmax(1).numpy()
 
     def evaluate(self, split: str) -> Outcome:
-        """Emotion of the nearest neighbour of another person; with a classifier also its accuracy."""
+        """Emotion of the nearest neighbour of another person; with a classifier also its accuracy.
+
+        Of activities no predictions are kept: only the accuracy counts.
+        """
         loaded = self.split(split)
         z = encoded(self.model.encoder, loaded.images, self.device).numpy()
         found = neighbour_purity(z, expression_key(loaded.records), loaded.records["subject"].to_numpy())
         metrics = {"expression_purity": found.value, "expression_chance": found.chance, "score": found.value}
         if self.model.classifier is None:
             return Outcome(metrics)
+        if self.settings.groups == "activity":
+            said = self.scores(loaded.images).argmax(1)
+            return Outcome({"accuracy": float((said == self.grouped(loaded)).mean()), **metrics})
         predictions = prediction_frame(loaded, self.scores(loaded.images))
         return Outcome({**score(predictions, loaded.kind), **metrics}, predictions)
 
@@ -437,12 +485,46 @@ class LookTask(ProbeTask):
 
         That is the balanced accuracy of a linear probe for the unit on people that it was not fitted on, mean over the
         emotions in which the unit occurs and is missing; ``within`` is the mean over units, chance 0.5.
-        ``apart/AU<n>``: mean silhouette of with against without, within those emotions.
+        ``apart/AU<n>``: mean silhouette of with against without, within those emotions. With ``embed`` also the places
+        of one emotion alone, that in which AU6 is closest to half and half, and whether AU6 is there.
         """
         outcome = super().scored(loaded)
         if loaded.kind == "au":
-            outcome.metrics |= unit_separability(self.features(loaded.images).numpy(), loaded)
+            z = self.features(loaded.images).numpy()
+            outcome.metrics |= unit_separability(z, loaded)
+            if self.options.embed and SHOWN_UNIT in loaded.labels:
+                outcome.extra["within"] = self._within(z, loaded)
         return outcome
+
+    def _within(self, z: np.ndarray, loaded: Dataset) -> dict[str, Any]:
+        """Emotion, places by t-SNE of its pictures, and the unit (0, 1) in each."""
+        coded = loaded.targets[:, loaded.labels.index(SHOWN_UNIT)]
+        emotion = most_even(loaded.shown[coded >= 0], coded[coded >= 0])
+        rows = np.flatnonzero((loaded.shown == emotion) & (coded >= 0))
+        rows = rows[featureprobes.spread(coded[rows], self.options.embed, self.recipe.seed)]
+        places = featureprobes.embed(z[rows], self.recipe.seed)
+        return {
+            "emotion": str(emotion),
+            "x": places[:, 0].tolist(),
+            "y": places[:, 1].tolist(),
+            SHOWN_UNIT: coded[rows].tolist(),
+        }
+
+
+def most_even(shown: np.ndarray, coded: np.ndarray) -> str:
+    """The emotion in which a unit is closest to half and half; of equally close ones the one with more pictures.
+
+    Args:
+        shown: (n,) emotions.
+        coded: (n,) 0 or 1.
+
+    Example:
+        >>> most_even(np.array(["joy", "joy", "fear", "fear", "fear"]), np.array([1, 1, 1, 0, 0]))
+        'fear'
+    """
+    names, counts = np.unique(shown, return_counts=True)
+    shares = np.array([coded[shown == name].mean() for name in names])
+    return str(names[np.lexsort((-counts, np.abs(shares - 0.5)))[0]])
 
 
 def unit_separability(features: np.ndarray, loaded: Dataset, least: int = 10) -> dict[str, float]:

@@ -284,7 +284,7 @@ def test_every_claim_of_clef_gets_a_label_without_runs():
     assert {d.label for d in found} <= {"not run", "not testable here"}
     assert all(d.reason and d.statistic for d in found)
     others = deciding.decide_all("quick", paper="emoco")
-    assert {d.label for d in others} == {"not run"} and len(others) == 18
+    assert {d.label for d in others} <= {"not run", "not testable here"} and len(others) == 18
 
 
 def test_a_number_in_place_of_a_cell_is_refused():

@@ -38,6 +38,8 @@ def test_rows_of_the_three_tables(stem: str, dataset: str) -> None:
     }  # fmt: skip
     assert {r.data.name for r in table.recipes()} == {COLUMNS[dataset]}
     assert table.columns()[-1] == "Avg" and table.cell("EmoCo linear", "AU12").metric == "f1/AU12"
+    quick = emoco.averages(emoco.TABLES[stem]("quick"))
+    assert {c.column for c in quick.cells} == {"Avg"} and {c.label for c in quick.cells} == run
     supervised = table.cell("ResNet-50 supervised", "Avg").recipes[0]
     tuned = table.cell("EmoCo finetune", "Avg").recipes[0]
     assert supervised.start is None and tuned.start.task == "emoco.pretrain"
@@ -70,8 +72,23 @@ def test_tables_and_figures_share_runs() -> None:
 def test_quick_trains_few_rows() -> None:
     every = {r.key(): r for t in emoco.TABLES.values() for r in ordered(t("quick").recipes())}
     count = [sum(r.task == f"emoco.{task}" for r in every.values()) for task in ("pretrain", "finetune")]
-    assert count == [7, 8]
+    assert count == [6, 4]
     assert all(len({c.label for c in t("quick").cells if c.recipes}) <= 4 for t in emoco.TABLES.values())
+    assert sum(r.optim.images for r in every.values() if r.task != "emoco.linear") < 8_000
+
+
+def test_margins_are_the_averages_of_three_tables() -> None:
+    table = emoco.margins("demo", seeds=1)
+    assert [c.column for c in table.cells] == [column for column in COLUMNS for _ in range(4)]
+    for column, stem in zip(COLUMNS, TABLES, strict=True):
+        theirs = emoco.TABLES[stem]("demo", seeds=1).cell("EmoCo finetune", "Avg")
+        ours = table.cell("EmoCo finetune", column)
+        assert (ours.reported, ours.recipes, ours.step) == (theirs.reported, theirs.recipes, theirs.step)
+    told = emoco.ahead(table)
+    assert told.loc[("finetune", "GFT"), "paper, over the best other"] == "+3.9 (Temporal Ranking)"
+    assert told.loc[("finetune", "DISFA"), "paper, over the best other"] == "+5.7 (Temporal Ranking)"
+    assert told.loc[("linear", "BP4D"), "paper, over the best other"] == "-1.0 (TAE)"
+    assert set(told["this run, over MoCo"]) == {"not run in demo"}
 
 
 def test_open_photographs_are_pretrained_on() -> None:
@@ -126,10 +143,13 @@ def test_all_kinds_are_there() -> None:
 
 @pytest.mark.parametrize("recipe", KINDS.values(), ids=["-".join(map(str, k)) for k in KINDS])
 def test_one_step_with_random_weights(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ResNet-50 and queues of full size; pictures of 64 pixels, which it takes as well."""
+    """ResNet-50 on pictures of 64 pixels, which it takes as well; the whole method with queues of full size."""
     monkeypatch.setattr(model, "encoded", lambda encoder, images, device: torch.randn(len(images), 2048))
     data = recipe.data.model_copy(update={"source": "twin", "size": "quick", "image_size": 64})
-    recipe = recipe.model_copy(update={"data": data, "start": None})
+    options = dict(recipe.options)
+    if recipe.task == "emoco.pretrain" and set(options) - {"emotion"}:
+        options["queue_size"] = 512
+    recipe = recipe.model_copy(update={"data": data, "start": None, "options": options})
     _, loss, moved = stepped(recipe, 4)
     assert torch.isfinite(loss)
     assert all(moved)
@@ -147,9 +167,22 @@ def test_convergence_reads_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
             return type("Task", (), {"train_split": range(800)})
 
     table.runs = {cell.recipes[0].key(): Finished(cell.recipes[0], None)}
+    assert emoco.best_epochs(table).loc[("BP4D", "EmoCo finetune")].tolist() == [4.0, 4.0, 1.0]
     found = emoco.convergence(table)
     assert found["epoch"].tolist() == [2.0, 4.0]  # of 800 pictures, 16 a step
     assert np.allclose(found["validation"], [10, 20]) and np.allclose(found["test"], [5, 10])
+
+
+def test_span_of_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = emoco.fig4_lambda("quick")
+    table.runs = {
+        cell.recipes[0].key(): type("Done", (), {"metrics": {"test": {"f1": value}}})()
+        for cell, value in zip((c for c in table.cells if c.recipes), (0.5, 0.25, 0.75), strict=True)
+    }
+    told = emoco.spans(table)
+    assert told.loc[("BP4D linear", "intra-class"), "range"] == 25.0
+    assert told.loc[("BP4D linear", "L2"), "values of λ run"] == 1
+    assert emoco.by_lambda(table, "BP4D linear").axes
 
 
 def test_moco_has_neither_emotions_nor_prototypes() -> None:

@@ -22,6 +22,7 @@ from fbu.models.emoco import (
     backbone,
     encoded,
     momentum_update,
+    most_even,
     unit_separability,
 )
 from fbu.recipes import EncoderSpec, Recipe
@@ -179,6 +180,27 @@ def test_weights_of_the_terms():
     assert terms["loss"].item() == pytest.approx((terms["emotion"] + terms["contrast"]).item(), rel=1e-5)
 
 
+def test_activities_take_the_place_of_emotions():
+    task = made(name="bp4d", groups="activity")
+    records = task.train_split.records
+    assert task.groups == tuple(sorted(set(records["activity"]))) and len(task.model.queue.keys) == len(
+        task.groups
+    )
+    assert [task.groups[i] for i in task.targets[:5]] == records["activity"][:5].tolist()
+    terms = task.loss(BATCH, draw(0, 0))
+    assert torch.isfinite(terms["loss"]) and task.model.queue.counts.sum() == len(BATCH)
+    with pytest.raises(DataError, match="affectnet has no activities"):
+        made(groups="activity")
+
+
+def test_rare_emotions_are_drawn_as_often_as_asked():
+    assert made().sampling_weights() is None
+    for power in (0.5, 1.0):
+        task = made(balance=power)
+        count = task.targets.bincount()[task.targets].double()
+        torch.testing.assert_close(task.sampling_weights() * count**power, torch.ones(len(task)).double())
+
+
 def test_in_the_batch_only_other_pictures_of_the_emotion_are_negatives():
     model = made(queues="batch").model
     labels, samples = torch.tensor([0, 1, 0, 0]), torch.tensor([5, 6, 7, 5])
@@ -332,8 +354,13 @@ def cheek_raiser():
 
 
 def test_look(trained):
-    look = recipe("look", "bp4d", images=0, start=trained.recipe)
-    found = LookTask(look, CPU, trained.folder).scored(cheek_raiser()).metrics
+    look = recipe("look", "bp4d", images=0, start=trained.recipe, embed=30)
+    scored, shown = LookTask(look, CPU, trained.folder).scored(cheek_raiser()), cheek_raiser()
+    found, within = scored.metrics, scored.extra["within"]
+    coded = shown.targets[shown.shown == within["emotion"], 0]
+    assert within["emotion"] == most_even(shown.shown, shown.targets[:, 0])
+    assert len(within["x"]) == len(within["y"]) == len(within["AU6"]) == min(30, len(coded))
+    assert set(within["AU6"]) == {0, 1}
     assert {"expression_purity", "identity_leak", "within", "apart", "within/AU6"} <= set(found)
     assert 0 <= found["within"] <= 1 and -1 <= found["apart"] <= 1
 

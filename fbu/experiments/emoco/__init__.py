@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fbu.experiments.common import Table
-from fbu.experiments.emoco.figures import convergence, fig5_features, fig_convergence
+from fbu.experiments.emoco.figures import (
+    ahead,
+    best_epochs,
+    by_lambda,
+    convergence,
+    curves,
+    fig5_features,
+    fig_convergence,
+    margins,
+    spans,
+    within_emotion,
+)
 from fbu.experiments.emoco.stages import detection, pretraining
 from fbu.experiments.emoco.tables import (
+    averages,
     fig4_lambda,
     table1_gft,
     table2_disfa,
@@ -23,6 +35,20 @@ TABLES: dict[str, Callable[..., Table]] = {
     "fig4_lambda": fig4_lambda,
     "fig5_features": fig5_features,
     "fig_convergence": fig_convergence,
+    "margins": margins,
 }
 
-__all__ = ["TABLES", "convergence", "detection", "pretraining", *TABLES]
+__all__ = [
+    "TABLES",
+    "ahead",
+    "averages",
+    "best_epochs",
+    "by_lambda",
+    "convergence",
+    "curves",
+    "detection",
+    "pretraining",
+    "spans",
+    "within_emotion",
+    *TABLES,
+]
