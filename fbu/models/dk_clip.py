@@ -76,6 +76,7 @@ class Training(Options):
     added_rate: float = Field(
         10.0, gt=0, description="learning rate of modules that CLIP does not have, relative to the others'"
     )
+    frozen_patches: bool = Field(True, description="patch embedding stays as CLIP has it (Sec. 4.1)")
     checkpointing: bool = Field(False, description="less memory for more time in the image tower")
 
     @model_validator(mode="after")
@@ -107,9 +108,9 @@ class Predicted:
 class DKCLIP(nn.Module):
     """A video encoder beside texts of the classes, in the space of a CLIP.
 
-    Trained are the image tower but its patch embedding, and all that is added to CLIP; the text tower and the
-    temperature stay as they are. The model counts the clips that it has learned from where consistency ends, so that a
-    resumed training goes on counting.
+    Trained are the image tower, its patch embedding only if asked for, and all that is added to CLIP; the text tower
+    and the temperature stay as they are. The model counts the clips that it has learned from where consistency ends, so
+    that a resumed training goes on counting.
 
     Args:
         encoder: dual encoder, whose weights are used in place.
@@ -130,6 +131,7 @@ class DKCLIP(nn.Module):
             settings.temporal,
             settings.layers,
             settings.checkpointing,
+            settings.frozen_patches,
         )
         self.texts = texts
         self.prompts: VideoPrompts | None = None

@@ -144,8 +144,8 @@ class VideoEncoder(nn.Module):
     ``cross_frame``: messages among all frames of a clip, then their mean, as in X-CLIP. ``transformer``: every frame
     on its own, then a transformer over the frames. ``average``: every frame on its own, then their mean.
 
-    The tower's patch embedding is frozen, running statistics included; all else learns. Which modules are new is
-    said by :meth:`added`, from the objects themselves.
+    The tower's patch embedding is frozen unless asked for, running statistics included; all else learns. Which modules
+    are new is said by :meth:`added`, from the objects themselves.
 
     Args:
         visual: image tower of an open_clip model, whose weights are used in place.
@@ -155,6 +155,7 @@ class VideoEncoder(nn.Module):
         layers: blocks of the transformer over snippets or frames.
         checkpointing: whether the blocks of the tower are computed a second time in the backward pass, which takes
             less memory.
+        frozen_patches: whether the patch embedding stays as it is.
 
     Raises:
         ValueError: frames that are no multiple of snippets, or a tower that is no plain ViT with a class token.
@@ -168,6 +169,7 @@ class VideoEncoder(nn.Module):
         temporal: Temporal = "hierarchical",
         layers: int = 1,
         checkpointing: bool = False,
+        frozen_patches: bool = True,
     ) -> None:
         super().__init__()
         if snippets < 1 or frames % snippets:
@@ -176,8 +178,9 @@ class VideoEncoder(nn.Module):
             )
         _check_tower(visual)
         self.visual, self.frames, self.snippets, self.temporal = visual, frames, snippets, temporal
-        self.checkpointing = checkpointing
-        visual.conv1.requires_grad_(False)
+        self.checkpointing, self.frozen_patches = checkpointing, frozen_patches
+        if frozen_patches:
+            visual.conv1.requires_grad_(False)
         blocks, d = visual.transformer.resblocks, visual.output_dim
         self.messages: nn.ModuleList | None = None
         if temporal in ("hierarchical", "cross_frame"):
@@ -195,9 +198,10 @@ class VideoEncoder(nn.Module):
         return [module for module in (self.messages, self.over) if module is not None]
 
     def train(self, mode: bool = True) -> VideoEncoder:
-        """The frozen patch embedding never goes into training mode, where a batch normalisation would move."""
+        """A frozen patch embedding never goes into training mode, where a batch normalisation would move."""
         super().train(mode)
-        self.visual.conv1.eval()
+        if self.frozen_patches:
+            self.visual.conv1.eval()
         return self
 
     def forward(self, clips: Tensor) -> VideoFeatures:
@@ -233,7 +237,7 @@ class VideoEncoder(nn.Module):
     def _embedded(self, frames: Tensor) -> Tensor:
         """Tokens (k, M + 1, W) of frames (k, 3, S, S), before the first block (Eq. 2)."""
         visual = self.visual
-        with torch.no_grad():
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_patches):
             patches = visual.conv1(frames).flatten(2).transpose(1, 2)
         token = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
         z = torch.cat([token, patches], 1) + visual.positional_embedding.to(patches.dtype)

@@ -199,6 +199,7 @@ TEXT_SIDE = {"texts", "prompts"}
         ({"temporal": "transformer"}, {"visual", "over", "prompts"}),
         ({"temporal": "average", "conditioned": False}, {"visual"}),
         ({"context": 3, "conditioned": False}, {"visual", "messages", "over", "context"}),
+        ({"frozen_patches": False}, {"visual", "messages", "over", "prompts"}),
     ],
 )
 def test_names_of_what_learns(options: dict, groups: set[str]) -> None:
@@ -209,7 +210,7 @@ def test_names_of_what_learns(options: dict, groups: set[str]) -> None:
     # All of the image tower but its patch embedding.
     tower = {f"video.visual.{name}" for name, _ in ours.video.visual.named_parameters()}
     assert {n for n in learns if n.startswith("video.visual.")} == {
-        n for n in tower if not n.startswith("video.visual.conv1.")
+        n for n in tower if not ours.settings.frozen_patches or not n.startswith("video.visual.conv1.")
     }
     faster = {id(p) for module in ours.added() for p in module.parameters() if p.requires_grad}
     slow = {name for name, p in ours.named_parameters() if p.requires_grad and id(p) not in faster}

@@ -32,7 +32,7 @@ def published_logs() -> pd.DataFrame:
                     "epochs": len(log),
                     "last": curve.iloc[-1],
                     "best": curve.max(),
-                    "epoch": int(log["epoch"].iloc[int(curve.argmax())]),
+                    "epoch": int(log["epoch"].iloc[int(curve.to_numpy().argmax())]),
                     "gain": round(curve.max() - curve.iloc[-1], 2),
                     "readme": readme.get((dataset, str(fold)), float("nan")),
                 }
