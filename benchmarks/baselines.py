@@ -101,6 +101,24 @@ def emotion_cross_entropy(q: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(F.normalize(q, dim=-1) @ weight.T, labels)
 
 
+def snippet_scores(snippets: Tensor, whole: Tensor) -> Tensor:
+    """DK-CLIP eq. 9: similarities over their range, then softmax."""
+    a = F.cosine_similarity(snippets, whole[:, None], dim=-1)
+    low, high = a.min(1, keepdim=True).values, a.max(1, keepdim=True).values
+    return ((a - low) / (high - low)).softmax(1)
+
+
+def fused_snippets(logits: Tensor, scores: Tensor, threshold: float) -> Tensor:
+    """DK-CLIP eq. 10."""
+    return (logits * (scores * (scores >= threshold))[..., None]).sum(1)
+
+
+def consistency(every: Tensor, local: Tensor, targets: Tensor) -> Tensor:
+    """DK-CLIP eq. 11 with lambda = 1."""
+    apart = F.kl_div(local.log_softmax(1), every.softmax(1), reduction="batchmean")
+    return F.cross_entropy(every, targets) + F.cross_entropy(local, targets) + apart
+
+
 def moco_contrast(q: Tensor, k: Tensor, queue: Tensor, temperature: float = 0.2) -> Tensor:
     """MoCo's loss with one queue (K, D), as its public code writes it."""
     positive = (q * k).sum(1, keepdim=True)

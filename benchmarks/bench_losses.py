@@ -35,6 +35,7 @@ Loss = Callable[[], Tensor]
 
 def cases(n: int, device: str, chunk: int) -> dict[str, tuple[Loss, Loss, list[Tensor]]]:
     """Name -> (ours, baseline, the features that receive gradient)."""
+    weights = torch.linspace(0, 1, 4, device=device).softmax(0).expand(n // 4, 4)  # scores of snippets
     generator = torch.Generator().manual_seed(0)
 
     def features(rows: int) -> Tensor:
@@ -116,6 +117,21 @@ def cases(n: int, device: str, chunk: int) -> dict[str, tuple[Loss, Loss, list[T
             lambda: losses.emotion_aware_contrast(q, k, queue, classes, prototypes),
             lambda: baselines.emotion_contrast_by_gather(q, k, queue, classes, prototypes),
             [q],
+        ),
+        "snippet_scores": (
+            lambda: (losses.snippet_scores(image.view(n // 4, 4, -1), view[: n // 4]) * weights).mean(),
+            lambda: (baselines.snippet_scores(image.view(n // 4, 4, -1), view[: n // 4]) * weights).mean(),
+            [image, view],
+        ),
+        "fuse_snippets": (
+            lambda: losses.fuse_snippets(image.view(n // 4, 4, -1), weights, 0.15).square().mean(),
+            lambda: baselines.fused_snippets(image.view(n // 4, 4, -1), weights, 0.15).square().mean(),
+            [image],
+        ),
+        "class_aware_consistency": (
+            lambda: losses.class_aware_consistency(image @ text.T, view @ text.T, classes),
+            lambda: baselines.consistency(image @ text.T, view @ text.T, classes),
+            [image, view],
         ),
     }
 
