@@ -67,6 +67,8 @@ ASSUMED_UNITS = ("optim", "augment", "balance", "data.preset")
 # frequent emotions are was learned. With its colours on whole faces and a rate of 3e-3, a linear probe of the features
 # read 11.8 (balanced accuracy) after 20,000 pictures, still nothing. With moved whole faces alone, a rate of 1e-3 and
 # batches of 32 it read 24.6 after 12,000; the classifier itself reached 18.1 by then, from 13.8, and was rising.
+# The whole method came to 29.3 after 30,000 (classifier 18.0, neighbours of the same emotion 30.5 % against 26.7 by
+# chance): it learns emotions, slowly, as a classifier without temperature does.
 _SHORT_AUGMENT = Augment()
 
 # Aligned faces: the mild changes of the other methods, not MoCo's crops down to a fifth.
