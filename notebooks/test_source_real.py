@@ -1,4 +1,4 @@
-"""A notebook with `source real`: a lab's own copy takes the way of a twin and gives the same numbers.
+"""One notebook per paper with `source real`: a lab's own copy takes the way of a twin and gives the same numbers.
 
 It stands beside the notebooks, and is run with them, because it shares their trained runs.
 """
@@ -10,13 +10,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from fbu import config, data, runs
+from fbu import config, data, experiments, runs
 from fbu.book import find, run_notebook
 from fbu.book.notebooks import MARK
-from fbu.experiments import clef
 
 ROOT = Path(__file__).resolve().parent.parent
-NAME = "clef/fig5_similarity"
+NAMES = ("clef/fig5_similarity", "ke_fer/fig6_confusion", "emoco/table1_gft")
 
 
 def checked(path: Path) -> list[str]:
@@ -26,14 +25,16 @@ def checked(path: Path) -> list[str]:
     return [output.text for cell in marked for output in cell.outputs]
 
 
+@pytest.mark.parametrize("name", NAMES)
 def test_a_written_twin_read_as_real_gives_the_metrics_of_the_twin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    twin, real = (clef.fig5_similarity("quick", source) for source in ("twin", "real"))
+    table = name.replace("/", ".")
+    twin, real = (experiments.table(table, profile="quick", source=source) for source in ("twin", "real"))
     chain = [step for recipe in real.recipes() for step in recipe.chain()]
-    for name in {step.data.name for step in chain if step.data.source == "real"}:
-        data.export_twin(name, tmp_path)
-    path = next(book.path for book in find(ROOT) if book.name == NAME)
+    for dataset in {step.data.name for step in chain if step.data.source == "real"}:
+        data.export_twin(dataset, tmp_path)
+    path = next(book.path for book in find(ROOT) if book.name == name)
     found = run_notebook(path, {"source": "real", "data_root": str(tmp_path)}, tmp_path / "real.ipynb")
     assert checked(found) == checked(path) != []
     monkeypatch.setenv("FBU_DATA", str(tmp_path))
