@@ -306,7 +306,14 @@ def run_all(
 
 
 def _tell(progress: Progress | None, recipe: Recipe) -> Report | None:
-    return None if progress is None else lambda step, steps, _: progress(recipe, step, steps)
+    if progress is None:
+        return None
+
+    def report(step: int, steps: int, _: dict[str, float]) -> None:
+        if step < steps:  # after the last step a run is still to be scored and written
+            progress(recipe, step, steps)
+
+    return report
 
 
 def _run_pool(missing: Sequence[Recipe], workers: int, device: str, progress: Progress | None) -> None:

@@ -131,6 +131,12 @@ def test_pool_runs_each_recipe_once():
     assert {k for k, i, n in seen if i == n} == {r.key() for r in ordered(wanted)}
 
 
+def test_each_recipe_is_said_to_be_finished_once():
+    wanted, finished = recipe(seed=8, images=32), []
+    run_all([wanted], device="cpu", progress=lambda r, i, n: finished.append(r.key()) if i == n else None)
+    assert finished == [wanted.key()]
+
+
 def test_plan_lists_the_chain(done):
     frame = plan([recipe(start=recipe(seed=3)), recipe(seed=3), recipe()])
     assert list(frame["seed"]) == [3, 0, 0]
