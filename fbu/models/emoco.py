@@ -52,6 +52,9 @@ class Pretraining(Options):
     """Settings of the pre-training."""
 
     emotion: float = Field(1.0, ge=0, description="lambda of Eq. 1; 0 leaves the emotion classifier out")
+    row_length: float | None = Field(
+        None, gt=0, description="length of the classifier's rows at the start; None: PyTorch's, about 0.6"
+    )
     contrast: bool = Field(True, description="whether there is a contrast (Eq. 5)")
     queues: Literal["per_class", "single", "batch"] = Field(
         "per_class",
@@ -163,6 +166,10 @@ class EmoCo(nn.Module):
         self.encoder: FaceEncoder = encoder
         self.head = projector(encoder.width)
         self.classifier = nn.Linear(EMBEDDING, classes, bias=False) if settings.emotion else None
+        if self.classifier is not None and settings.row_length is not None:
+            with torch.no_grad():
+                (rows,) = unit(self.classifier.weight)
+                self.classifier.weight.copy_(settings.row_length * rows)
         self.key_encoder: FaceEncoder | None = None
         self.key_head: nn.Module | None = None
         self.queue: MultiQueue | None = None

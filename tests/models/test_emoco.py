@@ -374,3 +374,10 @@ def test_units_that_separate_within_an_emotion():
     assert told["within/AU6"] > 0.99 and told["apart/AU6"] > 0.8
     blind = unit_separability(noise, loaded)
     assert abs(blind["within"] - 0.5) < 0.1 and abs(blind["apart"]) < 0.1
+
+
+def test_rows_of_the_classifier_can_start_longer():
+    short, long = (made(row_length=length).model.classifier.weight for length in (None, 10.0))
+    assert short.norm(dim=1).max() < 1
+    torch.testing.assert_close(long.norm(dim=1), torch.full((7,), 10.0))
+    torch.testing.assert_close(F.normalize(long, dim=1), F.normalize(short, dim=1))

@@ -68,8 +68,11 @@ ASSUMED_UNITS = ("optim", "augment", "balance", "data.preset")
 # read 11.8 (balanced accuracy) after 20,000 pictures, still nothing. With moved whole faces alone, a rate of 1e-3 and
 # batches of 32 it read 24.6 after 12,000; the classifier itself reached 18.1 by then, from 13.8, and was rising.
 # The whole method came to 29.3 after 30,000 (classifier 18.0, neighbours of the same emotion 30.5 % against 26.7 by
-# chance): it learns emotions, slowly, as a classifier without temperature does.
+# chance): it learns emotions, slowly, as a classifier without temperature does. Its logits lie between plus and minus
+# the length of its rows, which have 200 epochs to grow in the paper. Starting with the length that they would reach, 10
+# in place of 0.6, the classifier came to 30.2, the probe to 33.6 and neighbours to 34.8 %.
 _SHORT_AUGMENT = Augment()
+_ROW_LENGTH = 10.0
 
 # Aligned faces: the mild changes of the other methods, not MoCo's crops down to a fifth.
 UNITS_AUGMENT = Augment()
@@ -110,6 +113,8 @@ def pretraining(p: Profile, source: Source, seed: int, parts: str = WHOLE, **opt
     settings = {**PARTS[parts], **options}
     if p.name in ("quick", "demo"):
         settings["balance"] = _BALANCE
+    if p.name != "paper" and settings.get("emotion", 1.0):
+        settings["row_length"] = _ROW_LENGTH
     if p.name != "paper" and settings.get("contrast", True):
         settings = {"queue_size": _KEYS[p.name], "momentum": _MOMENTUM[p.name], **settings}
     return Recipe(
