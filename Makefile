@@ -25,7 +25,9 @@ BOOK += $(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(SEEDS),--seeds $(SEED
 
 COVERAGE ?= 90
 HELPERS   = $(shell find tests -name '*.py' ! -name 'test_*' ! -name conftest.py)
-PYTEST    = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+# One more than cores, because many tests wait for processes that they start.
+TESTERS  ?= 3
+PYTEST    = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS)
 UNIT      = $(PYTEST) --dist worksteal --doctest-modules $(HELPERS:%=--ignore=%) fbu tests
 
 .DEFAULT_GOAL := help

@@ -10,7 +10,7 @@ from hypothesis import settings
 settings.register_profile("fbu", deadline=None)
 settings.load_profile("fbu")
 
-# Two test processes share two cores; more threads each would only make them wait for each other.
+# Test processes share the cores; more threads each would only make them wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
