@@ -17,6 +17,9 @@ from fbu.experiments.profiles import profile_named
 from fbu.provenance import sources as sources_of
 from fbu.recipes import DataSpec
 
+CLIPS = ("dfew", "ferv39k", "mafw")
+"""Sets of clips; who is filmed in which is not known."""
+
 
 def sources(table: Table) -> pd.DataFrame:
     """Where the numbers of each column of the table come from: data, source, seeds, folds, samples, commit, machine."""
@@ -48,6 +51,8 @@ def _tested(run: object) -> str:
     metrics = run.metrics["test"]  # type: ignore[attr-defined]
     if "samples" not in metrics:
         return ""
+    if run.recipe.data.name in CLIPS:  # type: ignore[attr-defined]
+        return f"{metrics['samples']:.0f} clips"
     return f"{metrics['samples']:.0f} pictures of {metrics['subjects']:.0f} people"
 
 

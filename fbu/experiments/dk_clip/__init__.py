@@ -10,15 +10,21 @@ from fbu.experiments.dk_clip.figures import (
     chosen,
     fig4_tsne,
     fig5_snippets,
+    learning,
     noise,
     places,
     selection,
+    shares,
     strips,
+    swept,
 )
-from fbu.experiments.dk_clip.logs import chosen_on_test, published_logs, ranks
+from fbu.experiments.dk_clip.film import film, snippet_table
+from fbu.experiments.dk_clip.logs import chosen_on_test, curves, published_logs, ranking, ranks
 from fbu.experiments.dk_clip.stages import training
 from fbu.experiments.dk_clip.tables import (
     fig3_theta_n,
+    same_as_files,
+    shared_units,
     table1_expression_aus,
     table2_dfew,
     table3_ferv39k_mafw,
@@ -46,10 +52,19 @@ __all__ = [
     "by_noise",
     "chosen",
     "chosen_on_test",
+    "curves",
+    "film",
+    "learning",
     "places",
     "published_logs",
+    "ranking",
     "ranks",
+    "same_as_files",
+    "shared_units",
+    "shares",
+    "snippet_table",
     "strips",
+    "swept",
     "table1_expression_aus",
     "training",
     *TABLES,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fbu import reported
+from fbu import figures, reported
 from fbu.experiments.common import Cell, Table
 from fbu.experiments.dk_clip.stages import (
     B16,
@@ -26,6 +26,7 @@ from fbu.experiments.dk_clip.stages import (
     training,
 )
 from fbu.experiments.profiles import Profile, few_seeds, profile_named
+from fbu.figures import PageFigure
 from fbu.labels import prompting
 from fbu.recipes import Recipe
 from fbu.reported import Printed
@@ -59,6 +60,29 @@ def table1_expression_aus() -> pd.DataFrame:
             "units": ", ".join(u for u in part["au"] if u),
             "ours": ", ".join(f"AU{n}" for n in units),
             **{joiner: prompting.enriched(name, joiner) for joiner in ("or", "and", "files")},
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("expression")
+
+
+def shared_units() -> PageFigure:
+    """How much of their action units two expressions share in Table 1: of all that either has."""
+    units = {
+        name: set(map(int, prompting.EXPRESSION_UNITS[str(name).lower()]))
+        for name in table1_expression_aus().index
+        if prompting.EXPRESSION_UNITS.get(str(name).lower())
+    }
+    share = [[len(a & b) / len(a | b) for b in units.values()] for a in units.values()]
+    return figures.similarity_matrix(share, list(units), limits=(0, 1), label="share of units in common")
+
+
+def same_as_files() -> pd.DataFrame:
+    """The authors' class texts beside those that Sec. 3.4 describes: equal, and by what words they differ."""
+    rows = {}
+    for name, row in table1_expression_aus().iterrows():
+        ours, theirs = (set(str(row[joiner]).replace(",", "").split()) for joiner in ("or", "files"))
+        rows[name] = {
+            "only in the paper's wording": ", ".join(sorted(ours - theirs)),
+            "only in the authors' files": ", ".join(sorted(theirs - ours)),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("expression")
 
