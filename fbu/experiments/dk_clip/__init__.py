@@ -18,8 +18,8 @@ from fbu.experiments.dk_clip.figures import (
     strips,
     swept,
 )
-from fbu.experiments.dk_clip.film import film, snippet_table
 from fbu.experiments.dk_clip.logs import chosen_on_test, curves, published_logs, ranking, ranks
+from fbu.experiments.dk_clip.pictures import film, snippet_table
 from fbu.experiments.dk_clip.stages import training
 from fbu.experiments.dk_clip.tables import (
     fig3_theta_n,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from fbu import evaluation, figures
 from fbu.experiments.common import Cell, Table, points
-from fbu.experiments.dk_clip.film import noisiest
+from fbu.experiments.dk_clip.pictures import noisiest
 from fbu.experiments.dk_clip.stages import (
     BASELINE,
     BOTH,
@@ -25,7 +25,7 @@ from fbu.figures.scatter import clouds
 
 #: Evaluations of a training that is traced.
 TRACED = 10
-_QUICK_TRACED = 3
+_QUICK_TRACED = 2
 #: Bins of the share of a clip's frames that are noise, by their upper ends.
 SHARES = (0.0, 0.15, 0.3, 1.0)
 
@@ -167,7 +167,7 @@ def by_noise(table: Table) -> pd.DataFrame:
 def selection(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
     """Beyond the paper: what choosing the epoch by the test clips gains, as the authors' logs do. Whole method.
 
-    Trained once and scored ten times (three in quick) on validation and on test clips; :func:`chosen` compares. Args as
+    Trained once and scored ten times (twice in quick) on validation and on test clips; :func:`chosen` compares. Args as
     :func:`fig4_tsne`.
     """
     p = profile_named(profile)
