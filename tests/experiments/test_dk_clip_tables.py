@@ -380,6 +380,7 @@ def test_film_of_a_trained_model(tmp_path, monkeypatch: pytest.MonkeyPatch) -> N
     save_file(
         {k: v.contiguous() for k, v in task.model.state_dict().items()}, tmp_path / "weights.safetensors"
     )
+    task.model.eval()
     outcome = task.evaluate("test")
     run = Finished(recipe, tmp_path)
     run.predictions = outcome.predictions
@@ -428,3 +429,8 @@ def test_figures_and_tables_of_what_is_data() -> None:
     differing = dk_clip.same_as_files()
     assert differing.loc["Disgust"].tolist() == ["or", "and"] and not differing.loc["Neutral"].any()
     assert dk_clip.shared_units().axes
+
+
+def test_own_rows_of_a_comparison() -> None:
+    part = dk_clip.own(dk_clip.table2_dfew("quick"), "WAR")
+    assert [cell.label for cell in part.cells] == ["DK-CLIP ViT-B/32", "DK-CLIP ViT-B/16"]

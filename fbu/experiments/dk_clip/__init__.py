@@ -23,6 +23,7 @@ from fbu.experiments.dk_clip.pictures import film, snippet_table
 from fbu.experiments.dk_clip.stages import training
 from fbu.experiments.dk_clip.tables import (
     fig3_theta_n,
+    own,
     same_as_files,
     shared_units,
     table1_expression_aus,
@@ -55,6 +56,7 @@ __all__ = [
     "curves",
     "film",
     "learning",
+    "own",
     "places",
     "published_logs",
     "ranking",

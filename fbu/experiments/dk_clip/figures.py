@@ -161,7 +161,13 @@ def by_noise(table: Table) -> pd.DataFrame:
         for upper, hits in right.groupby(share, observed=False):
             value = 100 * float(hits.mean()) if len(hits) else np.nan
             found.append({"row": cell.label, "noise": upper, "clips": len(hits), "WAR": value})
-    return pd.DataFrame(found, columns=["row", "noise", "clips", "WAR"])
+    frame = pd.DataFrame(found, columns=["row", "noise", "clips", "WAR"])
+    return frame.assign(**{name: _in_order(frame[name]) for name in ("row", "noise")})
+
+
+def _in_order(names: pd.Series) -> pd.Categorical:
+    """Names that sort as they come."""
+    return pd.Categorical(names, list(dict.fromkeys(names)))
 
 
 def selection(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
@@ -235,8 +241,7 @@ def swept(table: Table, prefix: str) -> PageFigure:
 def shares(table: Table) -> PageFigure:
     """Bars of :func:`by_noise`, a colour for each row."""
     frame = by_noise(table).dropna(subset="WAR")
-    frame = frame.assign(label="up to " + frame["noise"].astype(str) + " noise")
-    return figures.bars(
-        frame.rename(columns={"WAR": "value", "row": "group"})[["label", "value", "group"]],
-        "WAR by share of noisy frames, points",
-    )
+    ends = {f"{SHARES[0]:.0%}": "none", f"{SHARES[-1]:.0%}": f"more than {SHARES[-2]:.0%}"}
+    label = [ends.get(name, f"up to {name}") for name in frame["noise"].astype(str)]
+    rows = pd.DataFrame({"label": label, "value": frame["WAR"], "group": frame["row"].astype(str)})
+    return figures.bars(rows, "WAR by share of noisy frames, points")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +64,10 @@ def shown(run: Run, clips: int = 4) -> Shown:
     tested = load_spec(run.recipe.data, "test")
     place = {str(name): i for i, name in enumerate(tested.records["sample"])}
     rows = np.array([place[str(name)] for name in noisiest(run, clips)["sample"]])
-    model = trained_model(run.recipe, load_file(run.folder / "weights.safetensors"), tested.labels)
+    with warnings.catch_warnings():
+        # A library of the towers asks for widgets as soon as it is imported in a notebook.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        model = trained_model(run.recipe, load_file(run.folder / "weights.safetensors"), tested.labels)
     looked = Clips(tested, model.settings.frames, model.settings.snippets, torch.device("cpu"))
     frames = gather_snippets(tested, rows, looked.at[rows])
     found = model(augment_clips(frames, Augment.none(), torch.Generator()))
@@ -125,7 +129,7 @@ def drawn(one: Shown) -> PageFigure:
     """One line of snippets per clip, each with a* and prediction above it; a thick frame is one that is erased."""
     count, each = one.scores.shape
     height, width = one.frames.shape[-2], one.frames.shape[2] * (one.frames.shape[-1] + _GAP) - _GAP
-    figure = page(0.35 + count * (0.62 + 1.45 * height / width))
+    figure = page(0.35 + count * (0.5 + 1.35 * height / width))
     grid = figure.subplots(count, each, squeeze=False)
     for i, line in enumerate(grid):
         for n, axes in enumerate(line):

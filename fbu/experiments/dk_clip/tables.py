@@ -121,6 +121,13 @@ def table3_ferv39k_mafw(profile: str = "quick", source: Source = "twin", seeds: 
     return Table("dk_clip.table3_ferv39k_mafw", profile, cells)
 
 
+def own(table: Table, column: str) -> Table:
+    """A column of Table 2 or 3 with the paper's own rows alone."""
+    part = table.part(column)
+    part.cells = [cell for cell in part.cells if cell.label.startswith(METHOD)]
+    return part
+
+
 def _methods(printed: pd.DataFrame) -> list[tuple[str, str]]:
     return list(dict.fromkeys(zip(printed["method"], printed["variant"], strict=True)))
 
