@@ -30,7 +30,8 @@ def wanted(notebooks: Sequence[Notebook], settings: Mapping[str, Any]) -> list[R
     """Recipes behind the notebooks, each once, in the notebooks' order.
 
     Args:
-        notebooks: notebooks without an experiment ask for nothing.
+        notebooks: those without an experiment, and those whose experiment gives data instead of a table of recipes,
+            ask for nothing.
         settings: profile, source, seeds ...; a function gets those that it has an argument for.
     """
     found: dict[str, Recipe] = {}
@@ -39,7 +40,8 @@ def wanted(notebooks: Sequence[Notebook], settings: Mapping[str, Any]) -> list[R
         if function is None:
             continue
         table = function(**accepted(function, settings))
-        found |= {recipe.key(): recipe for recipe in table.recipes()}
+        if hasattr(table, "recipes"):
+            found |= {recipe.key(): recipe for recipe in table.recipes()}
     return list(found.values())
 
 

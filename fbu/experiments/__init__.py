@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fbu.experiments.common import Table
 
-PAPERS = ("clef", "ke_fer", "emoco")
+PAPERS = ("clef", "ke_fer", "dk_clip", "emoco")
 SHARED = "common"
 """Where tables stand that hold methods of several papers."""
 

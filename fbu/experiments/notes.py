@@ -15,7 +15,10 @@ from fbu.data.specs import load_spec
 from fbu.experiments.common import Table, points, with_spread
 from fbu.experiments.profiles import profile_named
 from fbu.provenance import sources as sources_of
-from fbu.recipes import DataSpec
+from fbu.recipes import DataSpec, Recipe, task_type
+
+CLIPS = ("dfew", "ferv39k", "mafw")
+"""Sets of clips; who is filmed in which is not known."""
 
 
 def sources(table: Table) -> pd.DataFrame:
@@ -48,6 +51,8 @@ def _tested(run: object) -> str:
     metrics = run.metrics["test"]  # type: ignore[attr-defined]
     if "samples" not in metrics:
         return ""
+    if run.recipe.data.name in CLIPS:  # type: ignore[attr-defined]
+        return f"{metrics['samples']:.0f} clips"
     return f"{metrics['samples']:.0f} pictures of {metrics['subjects']:.0f} people"
 
 
@@ -87,14 +92,18 @@ def assumed(table: Table) -> pd.DataFrame:
         for name in recipe.assumed:
             value: object = {**settings, **settings["options"]}
             for part in name.split("."):
-                value = value.get(part, "default") if isinstance(value, dict) else value
-            if name == "class_weight" and value == "default":
-                value = "inverse_frequency"
+                value = value.get(part, _default(recipe, name)) if isinstance(value, dict) else value
             if name == "augment":
                 value = ", ".join(f"{k} {v}" for k, v in settings["augment"].items() if _does_something(k, v))
             found[recipe.task, name] = str(value)
     rows = [{"task": task, "setting": name, "assumed": value} for (task, name), value in found.items()]
     return pd.DataFrame(rows, columns=["task", "setting", "assumed"]).set_index(["task", "setting"])
+
+
+def _default(recipe: Recipe, name: str) -> object:
+    """Value of a task's setting that the recipe does not mention."""
+    field = task_type(recipe.task).options_type.model_fields.get(name)
+    return "default" if field is None or field.default is None else field.default
 
 
 def _does_something(name: str, value: object) -> bool:

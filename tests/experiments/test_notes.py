@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fbu import data, runs
-from fbu.experiments import clef, notes, views
+from fbu.experiments import clef, dk_clip, notes, views
 from fbu.experiments.common import Cell, Table
 from fbu.experiments.profiles import PROFILES
 from fbu.provenance import provenance
@@ -68,6 +68,14 @@ def test_sources_name_seeds_folds_and_machine(pairing):
     assert frame.loc["seeds", "expression purity"] == 2 and frame.loc["folds", "expression purity"] == "1, 2"
     assert len(frame.loc["machine", "identity leak"]) > 5 and set(frame.loc["source"]) == {"twin"}
     assert notes.sources(Table("clef.x", "quick", [Cell("a", "b", "c")])).loc["source", "b"] == "not run"
+
+
+def test_clips_are_counted_as_clips_and_defaults_are_named(own):
+    table = dk_clip.fig5_snippets("quick")
+    finish(table.recipes()[0], samples=20, subjects=20)
+    assert notes.sources(table.done()).loc["tested", "WAR global"] == "20 clips"
+    assumed = notes.assumed(table)["assumed"]["dk_clip.train"]
+    assert (assumed["weight"], assumed["prompt_layers"], assumed["mixup"]) == ("1.0", "2", "0.0")
 
 
 def test_own_description(own):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fbu import evaluation
+from fbu import evaluation, figures
 from fbu.experiments.common import Cell, Table, points
+from fbu.experiments.dk_clip.pictures import noisiest
 from fbu.experiments.dk_clip.stages import (
     BASELINE,
     BOTH,
@@ -24,6 +25,7 @@ from fbu.figures.scatter import clouds
 
 #: Evaluations of a training that is traced.
 TRACED = 10
+_QUICK_TRACED = 2
 #: Bins of the share of a clip's frames that are noise, by their upper ends.
 SHARES = (0.0, 0.15, 0.3, 1.0)
 
@@ -96,7 +98,7 @@ def strips(table: Table, clips: int = 4) -> pd.DataFrame:
     """
     cell = table.cells[0]
     run = table.results(cell)[0]
-    frame = run.predictions.sort_values("noise", ascending=False, kind="stable").head(clips)
+    frame = noisiest(run, clips)
     scores = [name for name in map(str, frame.columns) if name[0] == "a" and name[1:].isdigit()]
     threshold = run.recipe.options.get("threshold", 0.15)
     found = frame[["sample", "target"]].assign(predicted=evaluation.predicted(frame), noise=frame["noise"])
@@ -159,19 +161,26 @@ def by_noise(table: Table) -> pd.DataFrame:
         for upper, hits in right.groupby(share, observed=False):
             value = 100 * float(hits.mean()) if len(hits) else np.nan
             found.append({"row": cell.label, "noise": upper, "clips": len(hits), "WAR": value})
-    return pd.DataFrame(found, columns=["row", "noise", "clips", "WAR"])
+    frame = pd.DataFrame(found, columns=["row", "noise", "clips", "WAR"])
+    return frame.assign(**{name: _in_order(frame[name]) for name in ("row", "noise")})
+
+
+def _in_order(names: pd.Series) -> pd.Categorical:
+    """Names that sort as they come."""
+    return pd.Categorical(names, list(dict.fromkeys(names)))
 
 
 def selection(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
     """Beyond the paper: what choosing the epoch by the test clips gains, as the authors' logs do. Whole method.
 
-    Trained once and scored ten times on validation and on test clips; :func:`chosen` compares. Args as
+    Trained once and scored ten times (twice in quick) on validation and on test clips; :func:`chosen` compares. Args as
     :func:`fig4_tsne`.
     """
     p = profile_named(profile)
+    times = _QUICK_TRACED if p.name == "quick" else TRACED
     recipes = tuple(
         training(p, FOLD3, source, s).model_copy(
-            update={"select": "val", "evaluations": TRACED, "traced": True}
+            update={"select": "val", "evaluations": times, "traced": True}
         )
         for s in range(seeds or p.seeds)
     )
@@ -199,3 +208,40 @@ def chosen(table: Table) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(found).set_index("seed").astype(np.float64).round(2)
+
+
+def learning(table: Table) -> PageFigure:
+    """WAR along the trainings of :func:`selection`, on validation and on test clips, mean over seeds."""
+    rows = [
+        {"x": scored["step"], "y": 100 * scored[part]["accuracy"], "series": f"{words} clips"}
+        for cell in table.cells
+        for run in table.results(cell)
+        for scored in run.extra["history"]
+        for part, words in (("val", "validation"), ("test", "test"))
+    ]
+    means = pd.DataFrame(rows).groupby(["series", "x"], sort=False)["y"].mean().reset_index()
+    return figures.sweep(means, "step", "WAR", "The whole method along its training")
+
+
+def swept(table: Table, prefix: str) -> PageFigure:
+    """Both scores of :func:`fbu.experiments.dk_clip.fig3_theta_n` over "θ" or "N", this run, mean over seeds."""
+    rows = [
+        {
+            "x": float(cell.label.removeprefix(f"{prefix} = ")),
+            "y": float(np.mean([points(run, cell.metric) for run in table.results(cell)])),
+            "series": cell.column,
+        }
+        for cell in table.cells
+        if cell.label.startswith(f"{prefix} = ") and table.results(cell)
+    ]
+    frame = pd.DataFrame(rows).sort_values("x", kind="stable")
+    return figures.sweep(frame, prefix, "points", marked={"θ": 0.15, "N": 4.0}[prefix])
+
+
+def shares(table: Table) -> PageFigure:
+    """Bars of :func:`by_noise`, a colour for each row."""
+    frame = by_noise(table).dropna(subset="WAR")
+    ends = {f"{SHARES[0]:.0%}": "none", f"{SHARES[-1]:.0%}": f"more than {SHARES[-2]:.0%}"}
+    label = [ends.get(name, f"up to {name}") for name in frame["noise"].astype(str)]
+    rows = pd.DataFrame({"label": label, "value": frame["WAR"], "group": frame["row"].astype(str)})
+    return figures.bars(rows, "WAR by share of noisy frames, points")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fbu import reported
+from fbu import figures, reported
 from fbu.experiments.common import Cell, Table
 from fbu.experiments.dk_clip.stages import (
     B16,
@@ -26,6 +26,7 @@ from fbu.experiments.dk_clip.stages import (
     training,
 )
 from fbu.experiments.profiles import Profile, few_seeds, profile_named
+from fbu.figures import PageFigure
 from fbu.labels import prompting
 from fbu.recipes import Recipe
 from fbu.reported import Printed
@@ -35,7 +36,7 @@ METHOD = "DK-CLIP"
 #: Scores as the paper names them -> in a run's numbers.
 SCORES = {"UAR": "mean_class_accuracy", "WAR": "accuracy"}
 _QUICK_PARTS = (BASELINE, VIDEO, BOTH, WHOLE)
-_QUICK_TEMPORAL = ("average pooling", "cross-frame attention", "hierarchical structure")
+_QUICK_TEMPORAL = ("average pooling", "hierarchical structure")
 _QUICK_PROMPTS = ("class names", "learnable prompts enriched by activated AUs")
 #: theta and N of Figure 3; its axes cannot be read off the text, 0.15 and 4 are the paper's choice.
 THRESHOLDS = (0.0, 0.1, 0.15, 0.2, 0.25)
@@ -59,6 +60,29 @@ def table1_expression_aus() -> pd.DataFrame:
             "units": ", ".join(u for u in part["au"] if u),
             "ours": ", ".join(f"AU{n}" for n in units),
             **{joiner: prompting.enriched(name, joiner) for joiner in ("or", "and", "files")},
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("expression")
+
+
+def shared_units() -> PageFigure:
+    """How much of their action units two expressions share in Table 1: of all that either has."""
+    units = {
+        name: set(map(int, prompting.EXPRESSION_UNITS[str(name).lower()]))
+        for name in table1_expression_aus().index
+        if prompting.EXPRESSION_UNITS.get(str(name).lower())
+    }
+    share = [[len(a & b) / len(a | b) for b in units.values()] for a in units.values()]
+    return figures.similarity_matrix(share, list(units), limits=(0, 1), label="share of units in common")
+
+
+def same_as_files() -> pd.DataFrame:
+    """The authors' class texts beside those that Sec. 3.4 describes: equal, and by what words they differ."""
+    rows = {}
+    for name, row in table1_expression_aus().iterrows():
+        ours, theirs = (set(str(row[joiner]).replace(",", "").split()) for joiner in ("or", "files"))
+        rows[name] = {
+            "only in the paper's wording": ", ".join(sorted(ours - theirs)),
+            "only in the authors' files": ", ".join(sorted(theirs - ours)),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("expression")
 
@@ -95,6 +119,13 @@ def table3_ferv39k_mafw(profile: str = "quick", source: Source = "twin", seeds: 
                 column = f"{dataset} {score}"
                 cells.append(_compared(p, dataset, column, row, where, metric, source, seeds or p.seeds))
     return Table("dk_clip.table3_ferv39k_mafw", profile, cells)
+
+
+def own(table: Table, column: str) -> Table:
+    """A column of Table 2 or 3 with the paper's own rows alone."""
+    part = table.part(column)
+    part.cells = [cell for cell in part.cells if cell.label.startswith(METHOD)]
+    return part
 
 
 def _methods(printed: pd.DataFrame) -> list[tuple[str, str]]:
@@ -151,7 +182,7 @@ def table5_temporal(profile: str = "quick", source: Source = "twin", seeds: int 
     """Table 5: how frames are put together; steps are measured from average pooling.
 
     The paper's number for cross-frame attention is that of HVE ETP in Table 4; here it is another encoder, see
-    :data:`fbu.experiments.dk_clip.stages.TEMPORAL`. Args as :func:`table4_components`; quick has three rows.
+    :data:`fbu.experiments.dk_clip.stages.TEMPORAL`. Args as :func:`table4_components`; quick has two rows.
     """
     first = next(iter(TEMPORAL))
     rows = {name: (name, options, None if name == first else first) for name, options in TEMPORAL.items()}
