@@ -282,7 +282,7 @@ def test_wanted_recipes_are_collected_once(monkeypatch: pytest.MonkeyPatch) -> N
         asked.append({"profile": profile, "seeds": seeds})
         return SimpleNamespace(recipes=lambda: [FakeRecipe("a"), FakeRecipe("b")])
 
-    functions = {"one": table, "two": table, "prose": None, "data": dict}
+    functions = {"one": table, "two": table, "prose": None, "data": lambda: ["no table"]}
     monkeypatch.setattr(recipes, "experiment", lambda notebook: functions[notebook.stem])
     books = [Notebook("clef", stem, Path(stem)) for stem in functions]
     found = recipes.wanted(books, {"profile": "demo", "seeds": 2, "device": "cpu"})

@@ -5,8 +5,9 @@ then jointly (:func:`fbu.evaluation.paired_bootstrap`, :func:`fbu.evaluation.ver
 statistic of its own, registered by the claim's id in :mod:`fbu.claims.statements`.
 
 A term that names a method which is not run here cannot be tested; its claim is then "not testable here", unless the
-other terms settle it (:func:`fbu.claims.decision.judged`). Where a side is the best of many and only some of them are
-run, those can still contradict the term: who is behind one of them is behind the best.
+other terms settle it (:func:`fbu.claims.decision.judged`). Neither can one that compares datasets, which is about the
+real people in them. Where a side is the best of many and only some of them are run, those can still contradict the
+term: who is behind one of them is behind the best.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from fbu.recipes import Recipe
 from fbu.runs import Run
 
 STATISTIC = "paired bootstrap over (seed, person) of the predictions, 1000 draws, terms judged jointly"
+OTHER_SETS = "it compares two datasets, and how hard a twin is was chosen here"
 Source = str | Mapping[str, str]
 _FLIPPED: dict[Sign, Sign] = {">": "<", "<": ">", "~": "~"}
 
@@ -176,6 +178,9 @@ def _in_table(term: Term) -> bool:
 def _part(left: list[Match], right: list[Match], term: Term) -> Part:
     """A term, measured if what it needs is there."""
     what = f"{_named(term.left, left)} - {_named(term.right, right)}, {left[0].place}"
+    if {m.printed.dataset for m in left}.isdisjoint(m.printed.dataset for m in right):
+        what = f"{_named(term.left, left)}, {left[0].place} - {_named(term.right, right)}, {right[0].place}"
+        return Part(what, term.sign, "not testable here", why=OTHER_SETS)
     untestable = _names(m for m in (*left, *right) if not m.testable)
     missing = [m for m in (*left, *right) if m.testable and not m.runs]
     if missing and not untestable:

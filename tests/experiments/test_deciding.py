@@ -98,6 +98,13 @@ def test_a_narrow_lead_is_inconclusive():
     assert 0.5 < found.probability < 0.95
 
 
+def test_datasets_are_not_compared():
+    there = side("CLEF").replace(TABLE4, "clef_table3_disfa").replace("BP4D+", "DISFA")
+    found = decided(f"{side('CLEF')} < {there}", [row("CLEF", 0.9)])
+    assert found.label == "not testable here" and "how hard a twin is was chosen here" in found.reason
+    assert found.parts[0].what == "CLEF, BP4D+ - CLEF, DISFA"
+
+
 def test_missing_runs_are_named_and_missing_seeds_said():
     found = decided(OVER_CLIP, [row("CLEF", 0.9), row("CLIP", 0.6, run=False)])
     assert found.label == "not run" and found.reason == "not run in quick: CLIP on BP4D+"
