@@ -109,7 +109,7 @@ def ranking(dataset: str) -> pd.DataFrame:
     printed = _accuracies(dataset)
     names = (printed["method"] + " " + printed["variant"].str.removeprefix("backbone=")).str.strip()
     rows = pd.DataFrame({"row": names, "WAR": printed["value"], "from": "reported (paper)"})
-    mean = chosen_on_test().loc[(dataset, "global")]
+    mean = chosen_on_test().xs((dataset, "global"))
     ours = [
         {"row": f"DK-CLIP ViT-B/16, {words}", "WAR": mean[name], "from": "authors' logs, mean over folds"}
         for name, words in (("last", "last epoch"), ("late", f"mean of the last {LATE} epochs"))
