@@ -89,8 +89,7 @@ def what_scores_say(claim: Claim, table: Table, cells: list[Cell]) -> Finding:
         ("noise", "clean above noisy, within a clip - chance", "points"),
         ("follows", "correlation of a* with the expression, within a clip", "plain"),
     ):
-        known = frame.dropna(subset=name)
-        known = known.assign(target="clip", value=known[name])
+        known = frame.dropna(subset=name).rename(columns={name: "value"}).assign(target="clip")
         if known.empty:
             parts.append(Part(words, ">", "not run", missing=("clips in which the two differ",)))
             continue
@@ -138,8 +137,11 @@ def snippets_against_truth(run: Run) -> pd.DataFrame:
         )
     settings = Training.model_validate(run.recipe.options)
     at = snippet_frames(clip_lengths(tested), settings.frames, settings.snippets).numpy()
-    told = run.predictions.astype({"sample": str}).set_index("sample")
-    told = told.reindex(tested.records["sample"].astype(str).tolist())
+    told = (
+        run.predictions.astype({"sample": str})
+        .set_index("sample")
+        .loc[list(map(str, tested.records["sample"]))]
+    )
     scores = told[[f"a{n + 1}" for n in range(settings.snippets)]].to_numpy(float)
     share, shown = noisy_share(tested.records, at), shown_share(tested.records, at)
     light = _brightness(tested, at)

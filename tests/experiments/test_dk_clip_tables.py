@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from stepping import stepped
 
 from fbu import data, evaluation, reported
-from fbu.claims import claim
+from fbu.claims import claim, claims
 from fbu.claims import dk_clip as claims_about_figures
 from fbu.data.snippets import clip_lengths, snippet_frames
 from fbu.data.specs import load_spec
@@ -281,6 +281,7 @@ def test_parts_of_the_ablation() -> None:
 
 
 def test_claims_read_cells_that_there_are() -> None:
+    assert {c.id for c in claims("dk_clip") if not c.numeric} == set(claims_about_figures.RULES)
     for identifier, rule in claims_about_figures.RULES.items():
         assert claim(identifier).paper == "dk_clip"
         table = dk_clip.TABLES[rule.table.removeprefix("dk_clip.")]("demo", seeds=1)
