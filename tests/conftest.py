@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# How long an example takes says more about what else the machine does than about the code.
-settings.register_profile("fbu", deadline=None)
+# How long an example takes says more about what else the machine does than about the code. Fewer examples than the
+# hundred of hypothesis, because there are many properties.
+settings.register_profile("fbu", deadline=None, max_examples=40)
 settings.load_profile("fbu")
 
 # Test processes share the cores; more threads each would only make them wait for each other.
