@@ -225,9 +225,13 @@ def test_two_recipes_are_run_in_order_once_and_from_their_checkpoint(tmp_path: P
     assert done[0] is not None and done[0].provenance["seconds"] > 3600
     assert done[1] is not None and done[1].provenance["seconds"] < 3600
 
-    # Nothing is left to do, and what is forced all the same finds the runs and leaves them.
+    # Nothing is left to do, and a job that is run all the same finds its run and leaves it.
     assert "Nothing to be done" in snakemake(tmp_path, *words)
     weights = [run.folder / "weights.safetensors" for run in done if run is not None]
     before = [path.stat().st_mtime_ns for path in weights]
-    assert counted(snakemake(tmp_path, *words, "--forceall")) == 2
+    again = workflow({"recipes": words[3].removeprefix("recipes="), "device": "cpu"}).jobs
+    job = next(job for job in again.values() if job.recipe.key() == second.key())
+    job.write()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(shlex.split(job.command), check=True, env=environment, cwd=tmp_path, capture_output=True)
     assert [path.stat().st_mtime_ns for path in weights] == before
