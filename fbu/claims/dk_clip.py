@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -14,7 +11,7 @@ from fbu.claims.comparing import apart, best_of_sweep, runs_in_common
 from fbu.claims.decision import COMPARABLE, Part
 from fbu.claims.reading import Claim
 from fbu.claims.rules import Finding, Rule
-from fbu.claims.separation import silhouettes
+from fbu.claims.separation import silhouette_frame
 from fbu.data.dataset import Dataset
 from fbu.data.snippets import clip_lengths, gather_snippets, snippet_frames
 from fbu.data.specs import load_spec
@@ -50,31 +47,16 @@ def snippets(claim: Claim, table: Table, cells: list[Cell]) -> Finding:
 
 def compact(claim: Claim, table: Table, cells: list[Cell]) -> Finding:
     """dk_clip-19: silhouettes of the expressions in the test clips' features, the whole method against the baseline."""
-    frames = {label: clip_silhouettes(runs) for label, runs in runs_in_common(table, cells).items()}
+    found = runs_in_common(table, cells)
+    frames = {
+        label: silhouette_frame(runs, lambda task, tested: task.features_of(tested))
+        for label, runs in found.items()
+    }
     ours, base = NAMES[WHOLE], NAMES[BASELINE]
     tallied = tally_values([frames[ours], frames[base]], sorted(frames[ours]["target"].unique()))
     here, there = tallied.observed()
     part = apart(f"silhouette, {ours} - {base}", tallied)
     return Finding([part], len(tallied.units), f"mean silhouettes {here:.3f} ({ours}), {there:.3f} ({base})")
-
-
-def clip_silhouettes(runs: Sequence[Run]) -> pd.DataFrame:
-    """Silhouette of every test clip in the features that each run of ``dk_clip.look`` sees.
-
-    Returns:
-        Columns sample, subject, seed, target (class) and value.
-    """
-    import torch
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    parts = []
-    for run in runs:
-        task: Any = run.task(device)
-        tested = load_spec(run.recipe.data, "test")
-        value = silhouettes(task.features_of(tested), tested.shown)
-        frame = tested.records[["sample", "subject"]]
-        parts.append(frame.assign(seed=run.recipe.seed, target=tested.shown, value=value))
-    return pd.concat(parts, ignore_index=True)
 
 
 def what_scores_say(claim: Claim, table: Table, cells: list[Cell]) -> Finding:

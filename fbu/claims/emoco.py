@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,8 @@ from fbu.claims.comparing import apart, common_seeds, runs_in_common
 from fbu.claims.decision import Label, Part
 from fbu.claims.reading import Claim
 from fbu.claims.rules import Finding, Rule
-from fbu.claims.separation import silhouettes
+from fbu.claims.separation import looked, silhouettes
 from fbu.data.dataset import Dataset
-from fbu.data.specs import load_spec
 from fbu.errors import DataError
 from fbu.evaluation.bootstrap import PairedDifference, paired_bootstrap, paired_difference
 from fbu.evaluation.few import paired_t
@@ -27,7 +26,6 @@ from fbu.experiments.emoco.stages import COLUMNS, EMOTION, FINETUNE, LINEAR, MOC
 from fbu.experiments.emoco.tables import CHOSEN
 from fbu.models.emoco import SHOWN_UNIT
 from fbu.probes import neighbour_hits
-from fbu.runs import Run
 
 OURS, CLASSIFIER, PLAIN = NAMES[WHOLE], NAMES[EMOTION], NAMES[MOCO]
 TUNED, TUNED_MOCO, SUPERVISED = f"EmoCo {FINETUNE}", f"MoCo {FINETUNE}", "ResNet-50 supervised"
@@ -40,8 +38,6 @@ CEILING = 0.99
 """Share of people told apart above which two probes cannot be told apart."""
 LEAST = 10
 """Pictures with and without the unit that an emotion must have to count."""
-
-Measure = Callable[[NDArray[Any], Dataset], NDArray[np.float64]]
 
 
 def largest_margin(claim: Claim, table: Table, cells: list[Cell]) -> Finding:
@@ -204,31 +200,6 @@ def unit_apart(claim: Claim, table: Table, cells: list[Cell]) -> Finding:
     note = f"mean silhouettes of {SHOWN_UNIT} {here:.3f} ({OURS}), {there:.3f} ({CLASSIFIER}); in {', '.join(classes)}"
     what = f"silhouette of {SHOWN_UNIT} within an emotion, {OURS} - {CLASSIFIER}"
     return Finding([apart(what, tallied)], len(tallied.units), note)
-
-
-def looked(runs: Sequence[Run], measure: Measure) -> pd.DataFrame:
-    """A number of every test picture in the features that each run looks at; pictures without one are left out.
-
-    Args:
-        runs: of ``emoco.look``, one per seed.
-        measure: from features (n, d) and the test split to (n,), NaN where there is none.
-
-    Returns:
-        Columns sample, subject, seed, target (emotion) and value.
-    """
-    import torch
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    parts = []
-    for run in runs:
-        task: Any = run.task(device)
-        tested = load_spec(run.recipe.data, "test")
-        value = measure(task.features(tested.images).numpy(), tested)
-        frame = tested.records[["sample", "subject"]].assign(
-            seed=run.recipe.seed, target=tested.shown, value=value
-        )
-        parts.append(frame[np.isfinite(value)])
-    return pd.concat(parts, ignore_index=True)
 
 
 def _hits(z: NDArray[Any], tested: Dataset) -> NDArray[np.float64]:

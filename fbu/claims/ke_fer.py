@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fbu import evaluation
 from fbu.claims.comparing import (
@@ -20,7 +21,8 @@ from fbu.claims.comparing import (
 from fbu.claims.decision import Part
 from fbu.claims.reading import Claim
 from fbu.claims.rules import Finding, Rule
-from fbu.data.specs import load_spec
+from fbu.claims.separation import looked
+from fbu.data.dataset import Dataset
 from fbu.errors import DataError
 from fbu.evaluation.bootstrap import paired_difference
 from fbu.evaluation.tallies import tally_values
@@ -95,24 +97,15 @@ def neutral_cosines(runs: Sequence[Run]) -> pd.DataFrame:
     Raises:
         DataError: nobody in the pictures is neutral.
     """
-    import torch
-    import torch.nn.functional as F
+    return looked(runs, _cosines)
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    parts = []
-    for run in runs:
-        task: Any = run.task(device)
-        tested = load_spec(run.recipe.data, "test")
-        shown = tested.shown
-        if NEUTRAL not in shown:
-            raise DataError(f"{tested.name} has no neutral faces to be away from")
-        z = task.features(tested.images)
-        calm = F.normalize(z[shown == NEUTRAL].mean(0), dim=0)
-        frame = tested.records[["sample", "subject"]].assign(
-            seed=run.recipe.seed, target=shown, value=(z @ calm).numpy()
-        )
-        parts.append(frame[shown != NEUTRAL])
-    return pd.concat(parts, ignore_index=True)
+
+def _cosines(z: NDArray[Any], tested: Dataset) -> NDArray[np.float64]:
+    calm = tested.shown == NEUTRAL
+    if not calm.any():
+        raise DataError(f"{tested.name} has no neutral faces to be away from")
+    middle = z[calm].mean(0)
+    return np.where(calm, np.nan, z @ (middle / np.linalg.norm(middle)))
 
 
 def loss_weights(claim: Claim, table: Table, cells: list[Cell]) -> Finding:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from fbu.data.dataset import Dataset
 from fbu.data.specs import load_spec
 from fbu.runs import Run
+
+Measure = Callable[[NDArray[Any], Dataset], NDArray[np.float64]]
+Features = Callable[[Any, Dataset], NDArray[Any]]
 
 
 def silhouettes(features: ArrayLike, classes: ArrayLike) -> NDArray[np.float64]:
@@ -31,24 +35,35 @@ def silhouettes(features: ArrayLike, classes: ArrayLike) -> NDArray[np.float64]:
     return silhouette_samples(np.asarray(features, dtype=np.float64), classes, metric="cosine")
 
 
-def silhouette_frame(runs: Sequence[Run]) -> pd.DataFrame:
-    """Silhouette of every test picture in the features that each run looks at.
+def of_pictures(task: Any, tested: Dataset) -> NDArray[Any]:
+    """Features (n, d) of the test pictures, by a task that has ``features``."""
+    return task.features(tested.images).numpy()
+
+
+def looked(runs: Sequence[Run], measure: Measure, features: Features = of_pictures) -> pd.DataFrame:
+    """A number of every test sample in the features that each run looks at; samples without one are left out.
 
     Args:
-        runs: of a task that has ``features``, e.g. ``frozen.probe`` or ``clef.finetune``, one per seed.
+        runs: one per seed.
+        measure: from features (n, d) and the test split to (n,), NaN where there is none.
+        features: from a run's task and the test split to (n, d).
 
     Returns:
-        Columns sample, subject, seed, target (class) and value.
+        Columns sample, subject, seed, target (what is shown) and value.
     """
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     parts = []
     for run in runs:
-        task: Any = run.task(device)
         tested = load_spec(run.recipe.data, "test")
-        shown = tested.records["expression"].to_numpy()
-        value = silhouettes(task.features(tested.images).numpy(), shown)
-        frame = tested.records[["sample", "subject"]].assign(seed=run.recipe.seed, target=shown, value=value)
-        parts.append(frame)
+        value = measure(features(run.task(device), tested), tested)
+        frame = tested.records[["sample", "subject"]]
+        frame = frame.assign(seed=run.recipe.seed, target=tested.shown, value=value)
+        parts.append(frame[np.isfinite(value)])
     return pd.concat(parts, ignore_index=True)
+
+
+def silhouette_frame(runs: Sequence[Run], features: Features = of_pictures) -> pd.DataFrame:
+    """Silhouette of every test sample among what is shown; args and columns as :func:`looked`."""
+    return looked(runs, lambda z, tested: silhouettes(z, tested.shown), features)

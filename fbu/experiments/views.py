@@ -48,6 +48,35 @@ def by_class(table: Table, cells: Sequence[Cell], prefix: str) -> pd.DataFrame:
     return pd.DataFrame(rows).T.round(1).rename_axis("row")
 
 
+def by_choice(table: Table, tested: str) -> pd.DataFrame:
+    """Scores in points by how the epoch is chosen, one row per row of a table and seed.
+
+    Args:
+        table: with runs that were scored on validation and test split on the way (``traced``), collected.
+        tested: what the splits are made of, e.g. "people", for the names of columns.
+
+    Returns:
+        Columns: last epoch, chosen by validation, best on test, and what the last two gain over the first.
+    """
+    found = []
+    for cell in table.cells:
+        for run in table.results(cell):
+            best = 100 * max(s["test"][cell.metric] for s in run.extra["history"])
+            last, by_val = 100 * run.metrics["last"][cell.metric], points(run, cell.metric)
+            found.append(
+                {
+                    "row": cell.label,
+                    "seed": run.recipe.seed,
+                    "last epoch": last,
+                    f"chosen by validation {tested}": by_val,
+                    f"best on test {tested}": best,
+                    "gain of validation": by_val - last,
+                    "gain of testing": best - last,
+                }
+            )
+    return pd.DataFrame(found).set_index(["row", "seed"]).astype(np.float64).round(2)
+
+
 def with_chance(table: Table, chance: dict[str, str | float]) -> pd.DataFrame:
     """Reference and this run of every cell, rows by columns, with what guessing gives.
 

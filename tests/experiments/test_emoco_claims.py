@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from stored import store
 
 from fbu import data
-from fbu.claims import claim, deciding, emoco
+from fbu.claims import claim, deciding, emoco, separation
 from fbu.experiments.common import Cell, Table
 from fbu.recipes import Recipe
 
@@ -210,7 +210,7 @@ def test_numbers_of_pictures_in_laid_features(monkeypatch):
         def features(self, images):
             return F.one_hot(torch.tensor(on).long(), 2).float()
 
-    monkeypatch.setattr(emoco, "load_spec", lambda *args: tested)
+    monkeypatch.setattr(separation, "load_spec", lambda *args: tested)
     found = emoco.looked([Made()], emoco._unit_silhouettes)
     assert (found["value"] == 1).all() and 0 < len(found) < len(tested)
     for name in set(found["target"]):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from stored import store
 
-from fbu.claims import claim, comparing, deciding, ke_fer
+from fbu.claims import claim, comparing, deciding, ke_fer, separation
 from fbu.data.specs import load_spec
 from fbu.errors import DataError
 from fbu.experiments.common import Cell, Table
@@ -111,7 +111,7 @@ def test_cosines_with_neutral_leave_neutral_out(monkeypatch):
     assert set(found["target"]) == set(tested.shown) - {"neutral"}
     assert (found["value"] == (found["target"] == "happiness")).all()
     posed = tested.__class__(**{**tested.__dict__, "records": tested.records[tested.shown != "neutral"]})
-    monkeypatch.setattr(ke_fer, "load_spec", lambda *args: posed)
+    monkeypatch.setattr(separation, "load_spec", lambda *args: posed)
     with pytest.raises(DataError, match="neutral"):
         ke_fer.neutral_cosines([Made()])
 

@@ -20,8 +20,8 @@ from fbu.experiments.dk_clip.stages import (
     training,
 )
 from fbu.experiments.profiles import profile_named
+from fbu.experiments.views import by_choice
 from fbu.figures import PageFigure
-from fbu.figures.scatter import clouds
 
 #: Evaluations of a training that is traced.
 TRACED = 10
@@ -34,7 +34,7 @@ def fig4_tsne(profile: str = "quick", source: Source = "twin", seeds: int | None
     """Figure 4: features of the test clips after the baseline's training and after the whole method's.
 
     The paper draws t-SNE pictures, beside those of other methods, and gives no number; here the nearest other clip and
-    silhouettes do. :func:`places` draws.
+    silhouettes do. :func:`fbu.experiments.views.tsne` draws.
 
     Args:
         profile: quick, demo, full or paper.
@@ -55,20 +55,6 @@ def fig4_tsne(profile: str = "quick", source: Source = "twin", seeds: int | None
         for parts in recipes
     ]
     return Table("dk_clip.fig4_tsne", profile, cells)
-
-
-def places(table: Table) -> PageFigure:
-    """Test clips of the first seed of each row of :func:`fig4_tsne` in two dimensions.
-
-    Raises:
-        ValueError: no row was run.
-    """
-    parts = {}
-    for cell in table.part(table.columns()[0]).cells:
-        for run in table.results(cell)[:1]:
-            found = run.extra
-            parts[cell.label] = pd.DataFrame({"x": found["x"], "y": found["y"], "label": found["expression"]})
-    return clouds(parts)
 
 
 def fig5_snippets(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
@@ -188,26 +174,8 @@ def selection(profile: str = "quick", source: Source = "twin", seeds: int | None
 
 
 def chosen(table: Table) -> pd.DataFrame:
-    """WAR in points by how the epoch is chosen, one row per seed of :func:`selection`.
-
-    Columns: last epoch, chosen by validation clips, best on test clips, and what the last two gain over the first.
-    """
-    found = []
-    for cell in table.cells:
-        for run in table.results(cell):
-            best = 100 * max(s["test"][cell.metric] for s in run.extra["history"])
-            last, by_val = 100 * run.metrics["last"][cell.metric], points(run, cell.metric)
-            found.append(
-                {
-                    "seed": run.recipe.seed,
-                    "last epoch": last,
-                    "chosen by validation clips": by_val,
-                    "best on test clips": best,
-                    "gain of validation": by_val - last,
-                    "gain of testing": best - last,
-                }
-            )
-    return pd.DataFrame(found).set_index("seed").astype(np.float64).round(2)
+    """WAR of :func:`selection` by how the epoch is chosen; see :func:`fbu.experiments.views.by_choice`."""
+    return by_choice(table, "clips").droplevel("row")
 
 
 def learning(table: Table) -> PageFigure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -122,20 +123,7 @@ def margins(profile: str = "quick", source: Source = "twin", seeds: int | None =
         table = built(profile, source, seeds)
         for method, protocol in by_protocol("MoCo", "EmoCo"):
             cell = table.cell(f"{method} {protocol}", "Avg")
-            against = f"MoCo {protocol}" if method == "EmoCo" else None
-            cells.append(
-                Cell(
-                    cell.label,
-                    column,
-                    cell.metric,
-                    cell.recipes,
-                    cell.reported,
-                    against,
-                    cell.step,
-                    cell.why_empty,
-                    cell.printed,
-                )
-            )
+            cells.append(replace(cell, column=column))
     return Table("emoco.margins", profile, cells)
 
 

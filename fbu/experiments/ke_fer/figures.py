@@ -22,6 +22,7 @@ from fbu.experiments.ke_fer.stages import (
     training,
 )
 from fbu.experiments.profiles import Profile, profile_named
+from fbu.experiments.views import by_choice
 from fbu.figures import PageFigure
 from fbu.recipes import Recipe
 
@@ -217,27 +218,8 @@ def selection(profile: str = "quick", source: Source = "twin", seeds: int | None
 
 
 def chosen(table: Table) -> pd.DataFrame:
-    """Accuracy in points by how the epoch is chosen, one row per row of :func:`selection` and seed.
-
-    Columns: last epoch, chosen by validation people, best on test people, and what the last two gain over the first.
-    """
-    found = []
-    for cell in table.cells:
-        for run in table.results(cell):
-            best = 100 * max(s["test"][cell.metric] for s in run.extra["history"])
-            last, by_val = 100 * run.metrics["last"][cell.metric], points(run, cell.metric)
-            found.append(
-                {
-                    "row": cell.label,
-                    "seed": run.recipe.seed,
-                    "last epoch": last,
-                    "chosen by validation people": by_val,
-                    "best on test people": best,
-                    "gain of validation": by_val - last,
-                    "gain of testing": best - last,
-                }
-            )
-    return pd.DataFrame(found).set_index(["row", "seed"]).astype(np.float64).round(2)
+    """Accuracy of :func:`selection` by how the epoch is chosen; see :func:`fbu.experiments.views.by_choice`."""
+    return by_choice(table, "people")
 
 
 def confusions(table: Table) -> list[PageFigure]:
