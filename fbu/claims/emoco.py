@@ -24,7 +24,7 @@ from fbu.experiments.common import Cell, Table
 from fbu.experiments.emoco.figures import epochs_needed, trained_for
 from fbu.experiments.emoco.stages import COLUMNS, EMOTION, FINETUNE, LINEAR, MOCO, NAMES, WHOLE
 from fbu.experiments.emoco.tables import CHOSEN
-from fbu.models.emoco import SHOWN_UNIT
+from fbu.models.emoco_units import SHOWN_UNIT
 from fbu.probes import neighbour_hits
 
 OURS, CLASSIFIER, PLAIN = NAMES[WHOLE], NAMES[EMOTION], NAMES[MOCO]

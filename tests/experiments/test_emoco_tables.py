@@ -12,6 +12,7 @@ from fbu.experiments import emoco
 from fbu.experiments.emoco.stages import COLUMNS, MOCO, PARTS, WHOLE, detection, pretraining
 from fbu.experiments.profiles import PROFILES
 from fbu.models import emoco as model
+from fbu.models import emoco_units
 from fbu.recipes import Recipe
 from fbu.runs import Run, ordered
 
@@ -144,7 +145,9 @@ def test_all_kinds_are_there() -> None:
 @pytest.mark.parametrize("recipe", KINDS.values(), ids=["-".join(map(str, k)) for k in KINDS])
 def test_one_step_with_random_weights(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     """ResNet-50 on pictures of 64 pixels, which it takes as well; the whole method with queues of full size."""
-    monkeypatch.setattr(model, "encoded", lambda encoder, images, device: torch.randn(len(images), 2048))
+    monkeypatch.setattr(
+        emoco_units, "encoded", lambda encoder, images, device: torch.randn(len(images), 2048)
+    )
     data = recipe.data.model_copy(update={"source": "twin", "size": "quick", "image_size": 64})
     options = dict(recipe.options)
     if recipe.task == "emoco.pretrain" and set(options) - {"emotion"}:

@@ -10,18 +10,14 @@ from torch import nn
 from fbu import data
 from fbu.errors import DataError
 from fbu.losses import emoco_pretraining
-from fbu.models.emoco import (
+from fbu.models.emoco import EmoCo, Pretraining, PretrainTask, momentum_update
+from fbu.models.emoco_encoders import backbone, encoded
+from fbu.models.emoco_units import (
     Detecting,
-    EmoCo,
     FinetuneTask,
     LinearHead,
     LinearTask,
     LookTask,
-    Pretraining,
-    PretrainTask,
-    backbone,
-    encoded,
-    momentum_update,
     most_even,
     unit_separability,
 )

@@ -11,7 +11,8 @@ import torch.multiprocessing as mp
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from fbu.models.emoco import EmoCo, Pretraining, backbone
+from fbu.models.emoco import EmoCo, Pretraining
+from fbu.models.emoco_encoders import backbone
 from fbu.models.synchronised import SynchronisedBatchNorm2d, synchronise_batch_norm
 from fbu.recipes import EncoderSpec
 

@@ -30,7 +30,7 @@ from fbu.experiments.emoco.tables import by_protocol, table1_gft, table2_disfa, 
 from fbu.experiments.profiles import few_seeds, profile_named, source_of
 from fbu.figures import PageFigure
 from fbu.figures.scatter import clouds
-from fbu.models.emoco import SHOWN_UNIT
+from fbu.models.emoco_units import SHOWN_UNIT
 from fbu.runs import Run
 
 #: Evaluations of a finetuning: in the paper's profile one after each epoch; in quick fewer.

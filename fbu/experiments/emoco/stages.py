@@ -7,7 +7,7 @@ from typing import Any
 
 from fbu.data.transforms import Augment
 from fbu.experiments.profiles import Profile, part_of
-from fbu.models.emoco import RESNET
+from fbu.models.emoco_encoders import RESNET
 from fbu.recipes import DataSpec, EncoderSpec, OptimSpec, Recipe
 
 Source = str | Mapping[str, str]
