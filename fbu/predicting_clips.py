@@ -12,7 +12,7 @@ from fbu.data.media.videos import count_frames, frames_of, read_frames, spread
 from fbu.data.snippets import snippet_frames
 from fbu.errors import DataError
 from fbu.labels import prompting
-from fbu.predicting import Prediction, code_of, labels_of, placement, unfitting
+from fbu.predicting import Prediction, code_of, labels_of, placement, read_picture, unfitting
 from fbu.provenance import sources
 from fbu.runs import Run
 
@@ -72,8 +72,6 @@ def read_clip(video: Path, side: int, preset: str) -> np.ndarray:
     Raises:
         DataError: neither, none that can be read, or a frame that cannot be placed.
     """
-    from fbu.predicting import read_picture
-
     if not video.exists():
         raise DataError(f"{video}: no such video")
     try:

@@ -22,7 +22,7 @@ from fbu.experiments.common import Cell, Table
 from fbu.experiments.dk_clip.stages import BASELINE, NAMES, WHOLE
 from fbu.experiments.dk_clip.tables import FOUR, SNIPPETS, THETA, THRESHOLDS
 from fbu.models.dk_clip import Training
-from fbu.models.noise import noisy_share, shown_share
+from fbu.models.noise import auroc, noisy_share, shown_share
 from fbu.runs import Run
 
 _THETAS = tuple(f"θ = {value:g}" for value in THRESHOLDS)
@@ -130,20 +130,12 @@ def snippets_against_truth(run: Run) -> pd.DataFrame:
     frame = tested.records[["sample", "subject"]].reset_index(drop=True)
     return frame.assign(
         seed=run.recipe.seed,
-        noise=[_clean_above_noisy(*row) for row in zip(scores, share, strict=True)],
+        noise=[auroc(of >= 0.5, of == 0, a) - 0.5 for a, of in zip(scores, share, strict=True)],
         follows=[_correlation(*row) for row in zip(scores, share, shown, strict=True)],
         right=(evaluation.predicted(told) == told["target"].to_numpy()).astype(float),
         covered=tested.records["true_occluder"].to_numpy() != "none",
         dark=light <= np.quantile(light, 0.25),
     )
-
-
-def _clean_above_noisy(scores: NDArray[np.float64], share: NDArray[np.float64]) -> float:
-    clean, noisy = scores[share == 0], scores[share >= 0.5]
-    if not len(clean) or not len(noisy):
-        return float("nan")
-    apart_by = clean[:, None] - noisy
-    return float(((apart_by > 0) + 0.5 * (apart_by == 0)).mean() - 0.5)
 
 
 def _correlation(

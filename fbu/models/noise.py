@@ -71,9 +71,9 @@ def noise_metrics(
     share, shown = noisy_share(records, at), shown_share(records, at)
     clean = share.max(1) == 0
     return {
-        "noise_auroc": _auroc(share >= 0.5, share == 0, scores),
+        "noise_auroc": auroc(share >= 0.5, share == 0, scores),
         "noise_auroc_within": _mean(
-            [_auroc(share[i] >= 0.5, share[i] == 0, scores[i]) for i in range(len(share))]
+            [auroc(share[i] >= 0.5, share[i] == 0, scores[i]) for i in range(len(share))]
         ),
         "shown_correlation": _correlation(scores, shown),
         "accuracy_clean": _mean(right[clean]),
@@ -82,13 +82,20 @@ def noise_metrics(
     }
 
 
-def _auroc(noisy: NDArray[np.bool_], clean: NDArray[np.bool_], scores: NDArray) -> float:
-    """Chance that a noisy one has the lower score; ties count half."""
-    low, high = np.sort(scores[noisy]), np.sort(scores[clean])
-    if not len(low) or not len(high):
+def auroc(noisy: NDArray[np.bool_], clean: NDArray[np.bool_], scores: NDArray) -> float:
+    """Chance that a noisy snippet has a lower score than a clean one; ties count half, NaN where one kind is missing.
+
+    Args:
+        noisy: which snippets are noise.
+        clean: which are not; some may be neither.
+        scores: a* of each.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    if not noisy.any() or not clean.any():
         return float("nan")
-    below = np.searchsorted(low, high, "left") + np.searchsorted(low, high, "right")
-    return float(below.sum() / (2 * len(low) * len(high)))
+    known = noisy | clean
+    return float(roc_auc_score(noisy[known], -scores[known]))
 
 
 def _correlation(scores: NDArray, shown: NDArray[np.float64]) -> float:

@@ -71,9 +71,8 @@ def _probed(p: Profile, column: str, source: Source, seed: int, label: str) -> R
     encoder = backbone_of(p)
     if label == RANDOM:
         encoder = EncoderSpec(name=encoder.name)
-    return _changed(
-        linear, encoder=encoder, start=_pretrained(p, source, seed, label), data=_sized(linear, p)
-    )
+    start = _pretrained(p, source, seed, label)
+    return linear.model_copy(update={"encoder": encoder, "start": start, "data": _sized(linear, p)})
 
 
 def _pretrained(p: Profile, source: Source, seed: int, label: str) -> Recipe | None:
@@ -94,22 +93,17 @@ def _pretrained(p: Profile, source: Source, seed: int, label: str) -> Recipe | N
     if here:
         options |= {"groups": "activity"}
         options.pop("balance", None)  # every activity has about as many pictures
-    return _changed(
-        recipe,
-        data=stage1.data if here else _sized(recipe, p),
-        encoder=backbone_of(p),
-        start=stage1.start,
-        options=options,
-        optim=stage1.optim,
+    return recipe.model_copy(
+        update={
+            "data": stage1.data if here else _sized(recipe, p),
+            "encoder": backbone_of(p),
+            "start": stage1.start,
+            "options": options,
+            "optim": stage1.optim,
+        }
     )
 
 
 def _sized(recipe: Recipe, p: Profile) -> Any:
     """Data of a recipe, with pictures of the side that the tower takes."""
     return recipe.data.model_copy(update={"image_size": p.image_size})
-
-
-def _changed(recipe: Recipe, **fields: Any) -> Recipe:
-    """A recipe with other fields, checked again."""
-    held = {name: getattr(recipe, name) for name in Recipe.model_fields}
-    return Recipe(**{**held, **fields})

@@ -14,7 +14,6 @@ from fbu.experiments.dk_clip.figures import (
     noise,
     selection,
     shares,
-    strips,
     swept,
 )
 from fbu.experiments.dk_clip.logs import chosen_on_test, curves, published_logs, ranking, ranks
@@ -63,7 +62,6 @@ __all__ = [
     "shared_units",
     "shares",
     "snippet_table",
-    "strips",
     "swept",
     "table1_expression_aus",
     "training",

@@ -7,7 +7,6 @@ import pandas as pd
 
 from fbu import evaluation, figures
 from fbu.experiments.common import Cell, Table, points
-from fbu.experiments.dk_clip.pictures import noisiest
 from fbu.experiments.dk_clip.stages import (
     BASELINE,
     BOTH,
@@ -19,6 +18,7 @@ from fbu.experiments.dk_clip.stages import (
     looked_at,
     training,
 )
+from fbu.experiments.dk_clip.tables import FOUR, THETA
 from fbu.experiments.profiles import profile_named
 from fbu.experiments.views import by_choice
 from fbu.figures import PageFigure
@@ -60,8 +60,8 @@ def fig4_tsne(profile: str = "quick", source: Source = "twin", seeds: int | None
 def fig5_snippets(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
     """Figure 5: global and local predictions of the whole method, and how many snippets it erases.
 
-    The paper shows four clips; :func:`strips` gives as many. Columns: WAR of the global prediction, of the snippets
-    together and of both; share of snippets erased. Args as :func:`fig4_tsne`.
+    The paper shows four clips; :func:`~fbu.experiments.dk_clip.pictures.film` draws as many. Columns: WAR of the global
+    prediction, of the snippets together and of both; share of snippets erased. Args as :func:`fig4_tsne`.
     """
     p = profile_named(profile)
     columns = {
@@ -73,27 +73,6 @@ def fig5_snippets(profile: str = "quick", source: Source = "twin", seeds: int | 
     recipes = tuple(training(p, FOLD3, source, s) for s in range(seeds or p.seeds))
     cells = [Cell(NAMES[WHOLE], column, metric, recipes) for column, metric in columns.items()]
     return Table("dk_clip.fig5_snippets", profile, cells)
-
-
-def strips(table: Table, clips: int = 4) -> pd.DataFrame:
-    """Snippet scores of some test clips of the first seed of :func:`fig5_snippets`, those with most noise first.
-
-    Returns:
-        One row per clip: target, prediction, share of noisy frames (NaN on real data), a* of each snippet, and which
-        of them are erased.
-    """
-    cell = table.cells[0]
-    run = table.results(cell)[0]
-    frame = noisiest(run, clips)
-    scores = [name for name in map(str, frame.columns) if name[0] == "a" and name[1:].isdigit()]
-    threshold = run.recipe.options.get("threshold", 0.15)
-    found = frame[["sample", "target"]].assign(predicted=evaluation.predicted(frame), noise=frame["noise"])
-    found[scores] = frame[scores].round(3)
-    found["erased"] = [
-        ", ".join(str(i + 1) for i in np.flatnonzero(row < threshold)) or "none"
-        for row in frame[scores].to_numpy(float)
-    ]
-    return found.set_index("sample")
 
 
 def noise(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:
@@ -203,7 +182,7 @@ def swept(table: Table, prefix: str) -> PageFigure:
         if cell.label.startswith(f"{prefix} = ") and table.results(cell)
     ]
     frame = pd.DataFrame(rows).sort_values("x", kind="stable")
-    return figures.sweep(frame, prefix, "points", marked={"θ": 0.15, "N": 4.0}[prefix])
+    return figures.sweep(frame, prefix, "points", marked={"θ": THETA, "N": float(FOUR)}[prefix])
 
 
 def shares(table: Table) -> PageFigure:
