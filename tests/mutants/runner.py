@@ -6,18 +6,34 @@ imports ``fbu`` from its folder; this process never imports it.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import sys
+from importlib import import_module
 
-import hypothesis  # noqa: F401
-import numpy  # noqa: F401
-import pandas  # noqa: F401
-import pydantic  # noqa: F401
 import pytest
-import sklearn.metrics  # noqa: F401
-import torch  # noqa: F401
+from _pytest.config import default_plugins
+
+# What the tests of the table reach, some of it only when it is called (gradcheck wants sympy).
+for heavy in (
+    *(f"_pytest.{name}" for name in default_plugins),
+    "filelock",
+    "hypothesis",
+    "open_clip",
+    "PIL.Image",
+    "pandas",
+    "pydantic",
+    "safetensors.torch",
+    "sklearn.metrics",
+    "timm",
+    "torch.fx.experimental.symbolic_shapes",
+    "torchvision.transforms.v2",
+    "xml.etree.ElementTree",
+    "yaml",
+):
+    import_module(heavy)
 
 SECONDS = 200  # of a processor's time: what else the machine does must not decide
 
@@ -35,6 +51,7 @@ def run(copy: str, arguments: list[str]) -> int:
     return int(pytest.main(arguments))
 
 
+gc.freeze()  # else every fork goes through all that was imported, and copies it by that
 for line in sys.stdin:
     job = json.loads(line)
     child = os.fork()
