@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from typer.testing import CliRunner
 
 from fbu import runs
+from fbu.cli import app
 from fbu.experiments import PAPERS, SHARED
 from fbu.recipes import Recipe, task_type
 from fbu.training import train
@@ -232,6 +234,8 @@ def test_two_recipes_are_run_in_order_once_and_from_their_checkpoint(tmp_path: P
     again = workflow({"recipes": words[3].removeprefix("recipes="), "device": "cpu"}).jobs
     job = next(job for job in again.values() if job.recipe.key() == second.key())
     job.write()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(shlex.split(job.command), check=True, env=environment, cwd=tmp_path, capture_output=True)
+    command = shlex.split(job.command)
+    assert command[1:3] == ["-m", "fbu.cli"]
+    done_again = CliRunner().invoke(app, command[3:])
+    assert done_again.exit_code == 0, done_again.output
     assert [path.stat().st_mtime_ns for path in weights] == before
