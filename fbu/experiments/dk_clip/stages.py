@@ -67,12 +67,15 @@ _NAMES = {B16: "ViT-B-16", B32: "ViT-B-32"}
 
 # Clips that a training sees, and frames of each: the paper's 16, but 8 where a processor has to see them. A step counts
 # more than a frame there: 2,000 clips of 16 frames, 16 a step, taught a tiny tower only how frequent classes are.
-_CLIPS = {"quick": 96, "demo": 6_000, "full": 40_000}
+_CLIPS = {"quick": 96, "demo": 12_000, "full": 40_000}
 _FRAMES = {"quick": 8, "demo": 8}
 _BATCH = {"quick": 8, "demo": 8, "full": 16}
-# Without mixtures of clips, and modules that CLIP lacks at twice its rate instead of ten times: assumed, not tuned.
-_SHORT = {"added_rate": 2.0, "mixup": 0.0, "fmix": 0.0, "smoothing": 0.0}
-_RATE = {"quick": 5e-4, "demo": 5e-4, "full": 1e-5}
+# Without mixtures of clips, and modules that CLIP lacks at twice its rate instead of ten times: assumed, not tuned. The
+# paper freezes CLIP's patch embedding, one linear layer. That of the tiny tower is a small convolutional network, and most
+# of what there is to learn about a face sits in it: frozen, held-out training people are recognised to 21 % (mean over
+# classes, 6,000 clips of DFEW's twin), trained to 38 %.
+_SHORT = {"added_rate": 2.0, "mixup": 0.0, "fmix": 0.0, "smoothing": 0.0, "frozen_patches": False}
+_RATE = {"quick": 1e-3, "demo": 1e-3, "full": 1e-5}
 
 # Fmix and Mixup are named in Sec. 4.1; flip, jitter and grey are in the authors' code, their ranges are not known here.
 AUGMENT = Augment(
@@ -84,6 +87,10 @@ AUGMENT = Augment(
     contrast=0.4,
     saturation=0.4,
     gray=0.2,
+)
+#: A training of a few thousand clips is too short for changes of colour as well.
+_SHORT_AUGMENT = AUGMENT.model_copy(
+    update={"brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "gray": 0.0}
 )
 # What the paper leaves open (reported/hyperparameters.csv), or that the loop does in a way of its own.
 ASSUMED = (
@@ -147,7 +154,7 @@ def training(
         start=start_of(p, backbone),
         options={**short, **options},
         optim=optimiser(p),
-        augment=AUGMENT,
+        augment=_SHORT_AUGMENT if p.name in ("quick", "demo") else AUGMENT,
         seed=seed,
         threads=p.threads,
         select="val" if p.name == "paper" else "last",

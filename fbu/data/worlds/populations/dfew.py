@@ -11,7 +11,7 @@ POPULATION = Filmed(
     name="dfew",
     first_identity=11_000_000,
     counts={"": _COUNTS},
-    clips={"quick": {"": 100}, "demo": {"": 1000}, "full": {"": 11_697}},
+    clips={"quick": {"": 100}, "demo": {"": 4000}, "full": {"": 11_697}},
     lengths={
         "quick": Lengths(5, 11, 20),
         "demo": Lengths(6, 22, 48),

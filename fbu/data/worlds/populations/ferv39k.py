@@ -49,7 +49,7 @@ POPULATION = Filmed(
     counts={"train": _TRAIN, "test": _TEST},
     clips={
         "quick": {"train": 80, "test": 40},
-        "demo": {"train": 800, "test": 240},
+        "demo": {"train": 3200, "test": 800},
         "full": {"train": 31_088, "test": 7847},
     },
     lengths={

@@ -23,7 +23,7 @@ POPULATION = Filmed(
     name="mafw",
     first_identity=13_000_000,
     counts={"": _COUNTS},
-    clips={"quick": {"": 120}, "demo": {"": 1000}, "full": {"": 9172}},
+    clips={"quick": {"": 120}, "demo": {"": 4000}, "full": {"": 9172}},
     lengths={
         "quick": Lengths(5, 10, 20),
         "demo": Lengths(6, 22, 48),
