@@ -71,8 +71,8 @@ _CLIPS = {"quick": 96, "demo": 12_000, "full": 40_000}
 _FRAMES = {"quick": 8, "demo": 8}
 _BATCH = {"quick": 8, "demo": 8, "full": 16}
 # Without mixtures of clips, and modules that CLIP lacks at twice its rate instead of ten times: assumed, not tuned. The
-# paper freezes CLIP's patch embedding, one linear layer. That of the tiny tower is a small convolutional network, and most
-# of what there is to learn about a face sits in it: frozen, held-out training people are recognised to 21 % (mean over
+# paper freezes CLIP's patch embedding, one linear layer. That of the tiny tower is a small convolutional network, where
+# most of what there is to learn about a face sits: frozen, held-out training people are recognised to 21 % (mean over
 # classes, 6,000 clips of DFEW's twin), trained to 38 %.
 _SHORT = {"added_rate": 2.0, "mixup": 0.0, "fmix": 0.0, "smoothing": 0.0, "frozen_patches": False}
 _RATE = {"quick": 1e-3, "demo": 1e-3, "full": 1e-5}
