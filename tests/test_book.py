@@ -29,6 +29,7 @@ from fbu.book import (
     train,
 )
 from fbu.book.__main__ import _source, main
+from fbu.book.kernels import VARIABLE
 from fbu.book.mathml import to_mathml
 from fbu.book.notebooks import _plain
 from fbu.book.pipeline import share_cores
@@ -100,10 +101,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path | N
 
 @pytest.fixture(autouse=True, scope="module")
 def same_code() -> Iterator[None]:
-    """Editing the library while the tests run must not make a notebook stale."""
+    """Editing the library while the tests run must not make a notebook stale; kernels of few imports start alone."""
     fixed = staging.code_key()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(staging, "code_key", lambda: fixed)
+        patch.setenv(VARIABLE, "local-provisioner")
         yield
 
 

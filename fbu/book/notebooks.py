@@ -69,6 +69,8 @@ def run_notebook(path: Path, parameters: Mapping[str, Any], output: Path, *, cwd
     import papermill
     from nbclient.exceptions import DeadKernelError
 
+    from fbu.book import kernels
+
     validate(path, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{output.stem}.{os.getpid()}.partial.ipynb")
@@ -76,6 +78,7 @@ def run_notebook(path: Path, parameters: Mapping[str, Any], output: Path, *, cwd
     failed.unlink(missing_ok=True)
     # A kernel of the user's home must not replace the environment's own.
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+    kernels.use()
     try:
         papermill.execute_notebook(
             str(path),
