@@ -101,11 +101,11 @@ WIDTH = {"CLIP": 512, "ALIGN": 640, "BLIP": 256}
 def test_one_step_with_random_weights(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "published_texts", lambda kind, texts: torch.randn(len(texts), WIDTH[kind]))
     monkeypatch.setattr(tasks, "load_spec", enlarged)
-    if recipe.options:  # the whole method steps with all twelve blocks
+    if recipe.options or recipe.data.name != "rafdb":  # the whole method steps with all twelve blocks, once
         two_blocks(monkeypatch)
     data = recipe.data.model_copy(update={"source": "twin", "size": "quick"})
     encoder = recipe.encoder.model_copy(update={"pretrained": None, "checkpoint": None})
     recipe = recipe.model_copy(update={"data": data, "encoder": encoder})
-    _, loss, moved = stepped(recipe, 4)
+    _, loss, moved = stepped(recipe, 2)
     assert torch.isfinite(loss)
     assert any(moved)

@@ -6,9 +6,14 @@ import numpy as np
 
 from fbu.data.specs import load_spec
 
+_ENOUGH = 200  # pictures, of all classes
+
 
 def enlarged(spec, split):
-    """A split as ``load_spec`` gives it, its pictures drawn with 64 pixels and repeated up to the size asked for."""
+    """Pictures of a split that ``load_spec`` gives, drawn with 64 pixels and repeated up to the size asked for."""
     small = load_spec(spec.model_copy(update={"image_size": 64}), split)
+    rows = np.arange(0, len(small), max(1, len(small) // _ENOUGH))
+    assert set(small.shown[rows]) == set(small.shown)
     at = np.arange(spec.image_size) * 64 // spec.image_size
-    return replace(small, images=np.asarray(small.images)[:, :, at][..., at])
+    records = small.records.iloc[rows].reset_index(drop=True)
+    return replace(small, images=np.asarray(small.images[rows])[:, :, at][..., at], records=records)
