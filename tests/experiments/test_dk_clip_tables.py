@@ -21,7 +21,7 @@ from fbu.data.snippets import clip_lengths, snippet_frames
 from fbu.data.specs import load_spec
 from fbu.errors import DataError
 from fbu.experiments import dk_clip
-from fbu.experiments.dk_clip import pictures
+from fbu.experiments.dk_clip import pictures, prompts
 from fbu.experiments.dk_clip.pictures import noisiest
 from fbu.experiments.dk_clip.stages import ASSUMED, B16, PARTS, WHOLE, training
 from fbu.experiments.profiles import PROFILES
@@ -398,6 +398,44 @@ def test_film_of_a_trained_model(tmp_path, monkeypatch: pytest.MonkeyPatch) -> N
     )
     assert "not drawn into pages" in dk_clip.film(table)
     assert dk_clip.film(dk_clip.fig5_snippets("quick")) == "not run yet"
+
+    # How alike its class texts are is what the text tower said of them.
+    z = torch.nn.functional.normalize(task.model.texts.features, dim=-1)
+    assert np.allclose(prompts.text_similarity(run), z @ z.T, atol=1e-5)
+
+
+def test_similar_texts_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = with_runs(dk_clip.table6_prompts("demo", seeds=2))
+    classes = ("anger", "disgust", "fear", "happiness", "neutral")
+    monkeypatch.setattr(prompts, "_classes", lambda run: classes)
+    alike = np.full((len(classes), len(classes)), 0.5) + 0.5 * np.eye(len(classes))
+    alike[1, 4] = alike[4, 1] = 0.9
+    monkeypatch.setattr(
+        prompts, "text_similarity", lambda run: alike if run.recipe.seed else 2 * alike - 1
+    )  # 0.25 and 0.85 on the mean
+    found = dk_clip.prompt_similarity(table)
+    assert len(found) == 5 and (found["seeds"] == 2).all()
+    pairs = len(classes) * (len(classes) - 1) // 2
+    assert found["mean"].unique() == pytest.approx([(0.25 * (pairs - 1) + 0.85) / pairs], abs=1e-3)
+    assert set(found["closest"]) == {f"{classes[1]}, {classes[4]}"} and set(found["highest"]) == {0.85}
+    assert len(dk_clip.prompt_matrices(table).axes) >= 5
+    assert dk_clip.prompt_similarity(dk_clip.table6_prompts("quick")).empty
+
+
+def test_what_more_views_gain() -> None:
+    table = with_runs(dk_clip.more_views("demo", seeds=2))
+    for i, run in enumerate(table.runs.values()):
+        accuracies = {"one/": 0.5, "clips/": 0.52, "": 0.54 + 0.02 * i}
+        run.metrics = {
+            "test": {f"{k}{m}": v for k, v in accuracies.items() for m in ("accuracy", "mean_class_accuracy")}
+        }
+    found = dk_clip.gained(table)
+    assert found.loc[("WAR", "4 clips"), "gain"] == pytest.approx(2.0)
+    row = found.loc[("UAR", "4 clips × 3 crops")]
+    assert row.tolist() == pytest.approx([5.0, 4.0, 6.0, 2])
+    assert {r.start.key() for r in dk_clip.more_views("demo").recipes()} <= {
+        r.key() for r in dk_clip.table4_components("demo").recipes()
+    }
 
 
 def test_figures_draw_what_was_run() -> None:

@@ -10,7 +10,9 @@ from fbu.experiments.dk_clip.figures import (
     chosen,
     fig4_tsne,
     fig5_snippets,
+    gained,
     learning,
+    more_views,
     noise,
     selection,
     shares,
@@ -18,6 +20,7 @@ from fbu.experiments.dk_clip.figures import (
 )
 from fbu.experiments.dk_clip.logs import chosen_on_test, curves, published_logs, ranking, ranks
 from fbu.experiments.dk_clip.pictures import film, snippet_table
+from fbu.experiments.dk_clip.prompts import prompt_matrices, prompt_similarity
 from fbu.experiments.dk_clip.stages import training
 from fbu.experiments.dk_clip.tables import (
     fig3_theta_n,
@@ -44,6 +47,7 @@ TABLES: dict[str, Callable[..., Table]] = {
     "fig5_snippets": fig5_snippets,
     "noise": noise,
     "selection": selection,
+    "more_views": more_views,
 }
 
 __all__ = [
@@ -53,8 +57,11 @@ __all__ = [
     "chosen_on_test",
     "curves",
     "film",
+    "gained",
     "learning",
     "own",
+    "prompt_matrices",
+    "prompt_similarity",
     "published_logs",
     "ranking",
     "ranks",

@@ -18,7 +18,7 @@ from fbu.data.transforms import Augment
 from fbu.experiments.common import Table
 from fbu.figures.style import COLOURS, GREY, PageFigure, page, styled
 from fbu.models.clips import Clips, augment_clips
-from fbu.models.dk_clip import trained_model
+from fbu.models.dk_clip import DKCLIP, trained_model
 from fbu.models.noise import noisy_share
 from fbu.runs import Run
 
@@ -58,16 +58,21 @@ def noisiest(run: Run, clips: int) -> pd.DataFrame:
     return run.predictions.sort_values("noise", ascending=False, kind="stable").head(clips)
 
 
+def model_of(run: Run, classes: tuple[str, ...]) -> DKCLIP:
+    """The model of a finished ``dk_clip.train``."""
+    with warnings.catch_warnings():
+        # A library of the towers asks for widgets as soon as it is imported in a notebook.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        return trained_model(run.recipe, load_file(run.folder / "weights.safetensors"), classes)
+
+
 @torch.no_grad()
 def shown(run: Run, clips: int = 4) -> Shown:
     """The clips of :func:`noisiest` through the model of a finished ``dk_clip.train``."""
     tested = load_spec(run.recipe.data, "test")
     place = {str(name): i for i, name in enumerate(tested.records["sample"])}
     rows = np.array([place[str(name)] for name in noisiest(run, clips)["sample"]])
-    with warnings.catch_warnings():
-        # A library of the towers asks for widgets as soon as it is imported in a notebook.
-        warnings.filterwarnings("ignore", message="IProgress not found")
-        model = trained_model(run.recipe, load_file(run.folder / "weights.safetensors"), tested.labels)
+    model = model_of(run, tested.labels)
     looked = Clips(tested, model.settings.frames, model.settings.snippets, torch.device("cpu"))
     frames = gather_snippets(tested, rows, looked.at[rows])
     found = model(augment_clips(frames, Augment.none(), torch.Generator()))
