@@ -45,15 +45,15 @@ _SIDE = 256  # of the aligned pictures (Sec. IV.B)
 _KEYS = {"quick": 128, "demo": 512, "full": 4096}
 # Few steps need a key encoder that follows faster than 0.999.
 _MOMENTUM = {"quick": 0.99, "demo": 0.99, "full": 0.996}
-# Quick is a smoke run of twenty steps, which stays at chance.
-_PRETRAIN_IMAGES = {"quick": 640, "demo": 60_000, "full": 300_000}
+# Quick is a smoke run of twenty steps, which stays at chance; demo is as long as 90 minutes for the chapter allow.
+_PRETRAIN_IMAGES = {"quick": 640, "demo": 30_000, "full": 300_000}
 _PRETRAIN_BATCH = {"quick": 32, "demo": 32, "full": 256}
 # Of the twin's pictures 47 % are happy and 1 % disgusted. All parts of Table IV, MoCo as well, see the same pictures.
 _BALANCE = 1.0
 
 # Pictures seen in training a linear layer on features that are at hand, and in training all weights.
 _LINEAR_IMAGES = {"quick": 8_000}
-_TUNE_IMAGES = {"quick": 640}
+_TUNE_IMAGES = {"quick": 640, "demo": 10_000}
 # Pictures of a t-SNE.
 _EMBEDDED = {"quick": 210}
 
