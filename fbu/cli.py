@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
@@ -143,12 +144,13 @@ def predict(
     column: Annotated[str | None, typer.Option(help="column of the table; default: the row's first")] = None,
     profile: ProfileOption = "quick",
     source: SourceOption = "twin",
-    out: Annotated[Path | None, typer.Option(help="folder for JSON, bars and heat map")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for JSON, bars, and heat map or timeline")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Read a face with a finished run: expressions or action units, and where the model looked.
 
-    Without --run, --recipe-key and --table: CLEF on RAF-DB of the profile.
+    A run on clips (DK-CLIP) takes a video, or a folder with its frames. Without --run, --recipe-key and --table: CLEF
+    on RAF-DB of the profile.
     """
     from fbu import predicting
 
@@ -186,6 +188,7 @@ def _show_prediction(answer: Prediction) -> None:
         f"run {answer.run.folder.name}: {answer.run.recipe.task} on {about['data']}, code: {about['code']}",
         f"picture: {about['placement']}",
         answer.why_no_heatmap,
+        *answer.remarks,
     ):
         if line:
             console.print(line, highlight=False, soft_wrap=True)
@@ -306,10 +309,11 @@ def main() -> None:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or error.title
-        console.print(f"[red]error:[/red] {where}: {first['msg']}")
+        said = escape(f"{where}: {first['msg']}")
+        console.print(f"[red]error:[/red] {said}", soft_wrap=True)
         sys.exit(2)
     except ValueError as error:
-        console.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        console.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         sys.exit(2)
 
 

@@ -188,6 +188,20 @@ def test_sweep_over_text_keeps_the_order_of_the_rows() -> None:
     assert axes.lines[1].get_xdata()[0] == 1
 
 
+def test_film_has_a_picture_for_each_snippet() -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (2, 3, 4, 3, 8, 8), dtype=np.uint8)
+    marked = np.array([[True, False, False], [False, False, False]])
+    said = [["a", "b", "c"], ["d", "e", "f"]]
+    figure = drawn(figures.film(frames, ["one", "two"], said, marked, [["x", "", ""], ["", "", ""]]))
+    axes = figure.axes
+    assert [a.get_title() for a in axes] == ["a", "b", "c", "d", "e", "f"] and axes[3].get_ylabel() == "two"
+    assert axes[0].get_images()[0].get_array().shape == (8, 4 * 8 + 3 * 2, 3) and axes[0].get_xlabel() == "x"
+    thick = [a.spines["left"].get_linewidth() > 2 for a in axes]
+    assert thick == [True, False, False, False, False, False]
+    with pytest.raises(ValueError, match="2 clips of 3 snippets need as many"):
+        figures.film(frames, ["one"], said, marked)
+
+
 def test_deviations_are_signed_and_labelled() -> None:
     figure = drawn(figures.deviations(["a", "b"], [0.5, -8.913], "points", limit=0.06))
     axes = figure.axes[0]

@@ -13,8 +13,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fbu import cli, predicting, runs
+from fbu.data.decoding import fit
 from fbu.errors import DataError
 from fbu.experiments.common import Cell, Table
+from fbu.predicting import clef, ke_fer
 from fbu.recipes import DataSpec, EncoderSpec, Recipe
 from fbu.runs import Run
 
@@ -86,7 +88,7 @@ def test_the_stored_scores_come_out_again(expression: Run) -> None:
     loaded = task.split("test")  # type: ignore[attr-defined]
     at = int(np.flatnonzero(loaded.records["sample"] == row["sample"])[0])
     kind, labels = predicting.labels_of(expression)
-    found, heatmap, _ = predicting._clef(expression, kind, labels, np.asarray(loaded.images[at]))
+    found, heatmap, _ = clef.read(expression, kind, labels, np.asarray(loaded.images[at]))
     assert labels == loaded.labels and kind == "expression"
     np.testing.assert_allclose(found, [row[f"p_{name}"] for name in labels], atol=1e-4)
     assert heatmap is not None and heatmap.shape == (4, 4) and heatmap.any()
@@ -100,7 +102,7 @@ def test_a_run_against_texts_says_what_it_stored(
     loaded = against_texts.task().split("test")  # type: ignore[attr-defined]
     at = int(np.flatnonzero(loaded.records["sample"] == row["sample"])[0])
     kind, labels = predicting.labels_of(against_texts)
-    found, heatmap, why = predicting._ke_fer(against_texts, kind, labels, np.asarray(loaded.images[at]))
+    found, heatmap, why = ke_fer.read(against_texts, kind, labels, np.asarray(loaded.images[at]))
     np.testing.assert_allclose(found, [row[f"p_{name}"] for name in labels], atol=1e-4)
     assert heatmap is None and "no heat map" in why
     copy = Path(shutil.copytree(against_texts.folder, tmp_path / against_texts.folder.name))
@@ -163,7 +165,7 @@ def test_a_run_alone_is_enough(expression: Run, picture: Path, tmp_path: Path, m
 def cut(path: Path) -> np.ndarray:
     """A picture as a run sees it, [S, S, 3]."""
     opened = predicting.read_picture(path)
-    return predicting.fit(opened, SIDE, "centre").transpose(1, 2, 0).astype(int)
+    return fit(opened, SIDE, "centre").transpose(1, 2, 0).astype(int)
 
 
 def test_cut_around_the_middle_and_turned_upright(tmp_path: Path, picture: Path) -> None:
@@ -234,8 +236,9 @@ def test_files_that_are_no_pictures(
         "notes.jpg": "is no picture",
         "empty.jpg": "is no picture",
         "cut.png": "or is damaged (",
-        "clip.mp4": "is a video, which takes a run of dk_clip.train",
+        "clip.mp4": "is a video: name a run on clips",
         "nowhere.jpg": "no such picture",
+        "face [old].jpg": "no such picture",  # brackets are no markup
     }.items():
         said = sentence(monkeypatch, capsys, tmp_path / name, *run)
         assert words in said and name in said
@@ -286,7 +289,10 @@ def test_keys(expression: Run, linear: Run, tmp_path: Path, monkeypatch: Any) ->
 
 def test_runs_that_cannot_be_read(expression: Run, picture: Path, tmp_path: Path) -> None:
     other = expression.recipe.model_copy(update={"task": "clef.pretrain"})
-    with pytest.raises(DataError, match="clef.pretrain, which names no expressions"):
+    with pytest.raises(DataError, match="clef.pretrain, which names no expressions.*dk_clip.train, ke_fer"):
+        predicting.predict(picture, Run(other, expression.folder))
+    other = expression.recipe.model_copy(update={"task": "towers.contrast"})  # of no method at all
+    with pytest.raises(DataError, match="towers.contrast, which names no expressions"):
         predicting.predict(picture, Run(other, expression.folder))
     broken = Path(shutil.copytree(expression.folder, tmp_path / "broken"))
     (broken / "predictions.csv").unlink()

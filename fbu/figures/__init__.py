@@ -6,6 +6,7 @@ stays open in pyplot; a notebook displays it when it is the last expression of a
 
 from fbu.figures.charts import bars, deviations, sweep
 from fbu.figures.circle import circle
+from fbu.figures.film import film
 from fbu.figures.heatmaps import against_chance, heatmap_sheet, shaded_words
 from fbu.figures.matrices import confusion, similarity_matrices, similarity_matrix
 from fbu.figures.people import people_dots
@@ -24,6 +25,7 @@ __all__ = [
     "confusion",
     "contact_sheet",
     "deviations",
+    "film",
     "heatmap_sheet",
     "people_dots",
     "shaded_words",

@@ -433,7 +433,18 @@ def told(trained: Run, frames: np.ndarray, wanted: np.ndarray, folder: Path) -> 
         Image.fromarray(frame.transpose(1, 2, 0)).save(folder / "frames" / f"{i}.png")
     found = predict(folder / "frames", trained)
     assert np.allclose(found.probabilities, wanted, atol=1e-3) and found.labels[0] == "happiness"
-    assert found.picture.shape == (3, 64, 64) and found.sources["snippets"].count(",") == 3
+    assert found.picture.shape == (3, 64, 64)
+    each = found.details["snippets"]
+    assert len(each) == 4 and sum(one["score"] for one in each) == pytest.approx(1, abs=1e-4)
+    assert sorted(at for one in each for at in one["frames"]) == [at for one in each for at in one["frames"]]
+    assert all(one["erased"] == (one["score"] < 0.15) for one in each)
+    assert all(found.labels[int(np.argmax(one["probabilities"]))] == one["top"] for one in each)
+    assert found.remarks[0].count(";") == 3 and each[0]["top"] in found.remarks[0]
+    written = found.write(folder / "out")
+    assert {path.name for path in written} == {"prediction.json", "bars.png", "timeline.png"}
+    # A picture's answer in the same place leaves no film of another's.
+    replace(found, details={}, drawings={}).write(folder / "out")
+    assert not (folder / "out" / "timeline.png").exists() and (folder / "out" / "bars.png").exists()
     save_video(frames.transpose(0, 2, 3, 1), folder / "clip.mp4")
     assert np.allclose(predict(folder / "clip.mp4", trained).probabilities, wanted, atol=0.1)
     (folder / "notes.mp4").write_text("no video at all")

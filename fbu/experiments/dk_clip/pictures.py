@@ -8,22 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from fbu import figures
 from fbu.data.snippets import gather_snippets
 from fbu.data.specs import load_spec
 from fbu.data.transforms import Augment
 from fbu.experiments.common import Table
-from fbu.figures.style import COLOURS, GREY, PageFigure, page, styled
+from fbu.figures import PageFigure
 from fbu.models.clips import Clips, augment_clips
 from fbu.models.dk_clip import DKCLIP, trained_model
 from fbu.models.noise import noisy_share
 from fbu.runs import Run
 
 NO_FACES = "pictures under licence are not drawn into pages: set show_faces=True on your own machine"
-_GAP = 2  # pixels between the frames of a snippet
 
 
 @dataclass(frozen=True)
@@ -129,39 +128,16 @@ def film(table: Table, clips: int = 4, *, show_faces: bool = False) -> PageFigur
     return drawn(shown(runs[0], clips))
 
 
-@styled
 def drawn(one: Shown) -> PageFigure:
     """One line of snippets per clip, each with a* and prediction above it; a thick frame is one that is erased."""
-    count, each = one.scores.shape
-    height, width = one.frames.shape[-2], one.frames.shape[2] * (one.frames.shape[-1] + _GAP) - _GAP
-    figure = page(0.35 + count * (0.5 + 1.35 * height / width))
-    grid = figure.subplots(count, each, squeeze=False)
-    for i, line in enumerate(grid):
-        for n, axes in enumerate(line):
-            _snippet(axes, one, i, n)
-        line[0].set_ylabel(
-            f"{one.targets[i]}\n→ {one.whole[i]}", rotation=0, ha="right", va="center", labelpad=6
-        )
-    return figure
-
-
-def _snippet(axes: Axes, one: Shown, i: int, n: int) -> None:
-    axes.imshow(_side_by_side(one.frames[i, n]), interpolation="nearest")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    erased = not one.kept[i, n]
-    colour = COLOURS[1] if erased else GREY
-    axes.spines[:].set_visible(True)
-    axes.spines[:].set_color(colour)
-    axes.spines[:].set_linewidth(2.6 if erased else 0.8)
-    said = f"{one.scores[i, n]:.2f} {one.snippets[i, n]}{', erased' if erased else ''}"
-    axes.set_title(said, fontsize=7.5, color=colour if erased else "black", pad=4)
-    if one.noise[i, n] > 0:
-        axes.set_xlabel(f"{one.noise[i, n]:.0%} noise", fontsize=7.5, labelpad=2)
-
-
-def _side_by_side(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Frames ``[t, 3, S, S]`` as one picture ``[S, width, 3]`` with white gaps."""
-    gap = np.full((frames.shape[2], _GAP, 3), 255, np.uint8)
-    parts = [part for frame in frames for part in (frame.transpose(1, 2, 0), gap)]
-    return np.concatenate(parts[:-1], axis=1)
+    places = [range(len(line)) for line in one.scores]
+    said = [
+        [f"{one.scores[i, n]:.2f} {one.snippets[i, n]}{'' if one.kept[i, n] else ', erased'}" for n in line]
+        for i, line in enumerate(places)
+    ]
+    noise = [
+        [f"{one.noise[i, n]:.0%} noise" if one.noise[i, n] > 0 else "" for n in line]
+        for i, line in enumerate(places)
+    ]
+    lines = [f"{target}\n→ {whole}" for target, whole in zip(one.targets, one.whole, strict=True)]
+    return figures.film(one.frames, lines, said, ~one.kept, noise)

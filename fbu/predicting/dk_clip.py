@@ -1,4 +1,4 @@
-"""One video through a finished run on clips: what the model says about the face, and about each snippet."""
+"""DK-CLIP's runs on videos: the whole clip, each of its snippets, and the film of both."""
 
 from __future__ import annotations
 
@@ -12,26 +12,29 @@ from fbu.data.media.videos import count_frames, frames_of, read_frames, spread
 from fbu.data.snippets import snippet_frames
 from fbu.errors import DataError
 from fbu.labels import prompting
-from fbu.predicting import Prediction, code_of, labels_of, placement, read_picture, unfitting
-from fbu.provenance import sources
+from fbu.predicting.pictures import placement, read_picture
+from fbu.predicting.prediction import Prediction
+from fbu.predicting.stored import labels_of, sources_of, unfitting
 from fbu.runs import Run
 
 #: Frames that are kept of a longer video, as in the caches of the data sets.
 MOST_FRAMES = 64
 
 
-def predict_clip(video: Path, run: Run) -> Prediction:
+def read(video: Path, run: Run) -> Prediction:
     """What a run of ``dk_clip.train`` says about the face in a video file, or in a folder with its frames.
 
     Frames are looked at as in testing, one from the middle of each part; each is cut as a single picture is. The
-    picture of the prediction is the middle frame, ``sources["snippets"]`` says how much each snippet was like the whole
-    and which counted as noise.
+    picture of the prediction is the middle frame. ``details["snippets"]`` holds for each snippet its frames (of those
+    kept), how much it is like the whole (a*), whether it counts as noise, and what it says by itself;
+    ``timeline.png`` shows them in order.
 
     Raises:
         DataError: no video, a damaged one, or a run whose weights do not fit.
     """
     import torch
 
+    from fbu import figures
     from fbu.data.transforms import Augment
     from fbu.models.clips import augment_clips
     from fbu.models.dk_clip import trained_model
@@ -48,22 +51,35 @@ def predict_clip(video: Path, run: Run) -> Prediction:
     clip = torch.from_numpy(frames)[at]
     with torch.no_grad():
         found = model(augment_clips(clip, Augment.none(), torch.Generator()))
-    values = tuple(float(p) for p in found.whole[0].softmax(0))
-    parts = [
-        f"{float(a):.2f}{'' if kept else ' (noise)'}"
-        for a, kept in zip(found.scores[0], found.kept[0], strict=True)
-    ]
-    about = {
-        "picture": str(video),
-        "placement": why,
-        "snippets": ", ".join(parts),
-        "run": str(run.folder),
-        "data": f"{run.recipe.data.name} ({sources(run.recipe)})",
-        "code": code_of(run),
-    }
     names = tuple(prompting.names(kind, labels))
-    why_not = "no heat map: the model looks at many frames"
-    return Prediction(run, kind, labels, names, values, frames[len(frames) // 2], about, None, why_not)
+    each = [
+        {
+            "frames": at[0, i].tolist(),
+            "score": round(float(found.scores[0, i]), 6),
+            "erased": not bool(found.kept[0, i]),
+            "top": labels[int(p.argmax())],
+            "probabilities": [round(float(value), 6) for value in p],
+        }
+        for i, p in enumerate(found.snippets[0].softmax(1))
+    ]
+    values = tuple(float(p) for p in found.whole[0].softmax(0))
+    said = [f"{one['score']:.2f} {one['top']}{', erased' if one['erased'] else ''}" for one in each]
+    line = f"{names[int(np.argmax(values))]}\n{100 * max(values):.0f} %"
+    timeline = figures.film(clip.numpy(), [line], [said], np.array([[one["erased"] for one in each]]))
+    return Prediction(
+        run,
+        kind,
+        labels,
+        names,
+        values,
+        frames[len(frames) // 2],
+        sources_of(run, video, why),
+        None,
+        "no heat map: the model looks at many frames",
+        details={"snippets": each},
+        drawings={"timeline.png": timeline},
+        remarks=(f"snippets, by how much each is like the whole: {'; '.join(said)}",),
+    )
 
 
 def read_clip(video: Path, side: int, preset: str) -> np.ndarray:
@@ -92,4 +108,4 @@ def read_clip(video: Path, side: int, preset: str) -> np.ndarray:
         raise DataError(f"{video}: {error}") from None
 
 
-__all__ = ["MOST_FRAMES", "predict_clip", "read_clip"]
+READERS = {"dk_clip.train": read}
