@@ -1,5 +1,6 @@
 """One working folder for the whole test session: twins and caches are made once, by whoever needs them first."""
 
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -13,6 +14,11 @@ settings.load_profile("fbu")
 
 # Test processes share the cores; more threads each would only make them wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Tests that need processes of their own fork a server that has imported this once.
+multiprocessing.get_context("forkserver").set_forkserver_preload(
+    ["torch", "accelerate", "fbu.runs", "fbu.training", "fbu.models.clef", "fbu.models.emoco"]
+)
 
 
 @pytest.fixture(scope="session", autouse=True)

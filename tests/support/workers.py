@@ -11,7 +11,6 @@ from fbu import runs
 from fbu.recipes import Recipe
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["torch", "accelerate", "fbu.runs", "fbu.training", "fbu.models.clef"])
 
 
 def started(wanted: Recipe, half_write: bool = False) -> BaseProcess:
