@@ -101,7 +101,7 @@ def test_interrupt(pair: tuple[Kernel, Kernel, Path]) -> None:
             time.sleep(0.05)
         asyncio.run(kernel.provisioner.send_signal(signal.SIGINT))
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=watch, daemon=True)  # waits for ever if the cell never starts
     watcher.start()
     assert kernel.value("1", loop) == "KeyboardInterrupt"
     watcher.join()

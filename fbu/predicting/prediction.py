@@ -150,8 +150,8 @@ class Prediction:
 def _drawn_before(answer: Path) -> set[str]:
     """Names of the pictures that an earlier prediction may have left beside its answer."""
     try:
-        drawings = json.loads(answer.read_text(encoding="utf-8")).get("drawings", [])
-    except (OSError, ValueError, AttributeError):
+        drawings = list(json.loads(answer.read_text(encoding="utf-8")).get("drawings", []))
+    except (OSError, ValueError, AttributeError, TypeError):  # none, or no answer of ours
         drawings = []
     # Names only: nothing outside the folder is touched, whatever stands in an old answer.
     return {"heatmap.png", *(Path(str(name)).name for name in drawings if str(name).endswith(".png"))}

@@ -164,11 +164,11 @@ def more_views(profile: str = "quick", source: Source = "twin", seeds: int | Non
     """
     p = profile_named(profile)
     recipes = tuple(many_views(p, training(p, FOLD3, source, s), *VIEWS) for s in range(few_seeds(p, seeds)))
-    rows = {f"{VIEWS[0]} clips × {VIEWS[1]} crops": "", f"{VIEWS[0]} clips": "clips/", ONE_VIEW: "one/"}
+    rows = {ONE_VIEW: "one/", f"{VIEWS[0]} clips": "clips/", f"{VIEWS[0]} clips × {VIEWS[1]} crops": ""}
     cells = [
         Cell(label, column, prefix + metric, recipes)
         for column, metric in SCORES.items()
-        for label, prefix in reversed(rows.items())
+        for label, prefix in rows.items()
     ]
     return Table("dk_clip.more_views", profile, cells)
 

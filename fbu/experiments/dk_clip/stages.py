@@ -180,26 +180,21 @@ def optimiser(p: Profile) -> OptimSpec:
 
 def looked_at(p: Profile, trained: Recipe, embed: int = 1000) -> Recipe:
     """A look at the features of a finished training on its test clips."""
-    return Recipe(
-        task="dk_clip.look",
-        data=trained.data,
-        encoder=trained.encoder,
-        start=trained,
-        options={"embed": embed},
-        optim=OptimSpec(images=0),
-        seed=trained.seed,
-        threads=p.threads,
-    )
+    return _tested(p, trained, "dk_clip.look", embed=embed)
 
 
 def many_views(p: Profile, trained: Recipe, clips: int, crops: int) -> Recipe:
     """A test of a finished training on several clips and crops of each video."""
+    return _tested(p, trained, "dk_clip_views.score", clips=clips, crops=crops)
+
+
+def _tested(p: Profile, trained: Recipe, task: str, **options: Any) -> Recipe:
     return Recipe(
-        task="dk_clip_views.score",
+        task=task,
         data=trained.data,
         encoder=trained.encoder,
         start=trained,
-        options={"clips": clips, "crops": crops},
+        options=options,
         optim=OptimSpec(images=0),
         seed=trained.seed,
         threads=p.threads,
