@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import interpreters
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,9 +28,7 @@ def extended(example: str, folder: Path) -> Path:
 
 
 def python(folder: Path, *words: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
-    command = [sys.executable, *words]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    done = interpreters.python(*words, folder=folder, path=folder, variables=os.environ)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -56,7 +53,6 @@ def test_dataset_is_drawn_read_and_trained_on(with_dataset: Path) -> None:
 def test_dataset_is_known_to_the_commands(with_dataset: Path, tmp_path: Path) -> None:
     root = str(tmp_path)
     words = ("list --names", f"twin polaroids --root {root}", f"check polaroids --root {root}")
-    # One process for all commands: most of the time of each would go into imports.
     code = (
         "from typer.testing import CliRunner\n"
         "from fbu.cli import app\n"

@@ -6,10 +6,10 @@ import importlib.util
 import json
 import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
+import interpreters
 import pytest
 import torch
 import yaml
@@ -167,15 +167,9 @@ def test_a_run_refuses_to_be_one_of_several_processes(monkeypatch: pytest.Monkey
 
 def snakemake(folder: Path, *words: str) -> str:
     """What Snakemake said; its own files stay in the folder."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*command, "--directory", str(folder), *words],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=ROOT,
-    )
+    command = ["-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile")]
+    command += ["--directory", str(folder), *words]
+    done = interpreters.python(*command, folder=ROOT, path=ROOT, variables=os.environ)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -155,6 +156,11 @@ def few_seeds(p: Profile, seeds: int | None) -> int:
     return seeds or (1 if p.name in ("quick", "demo") else p.seeds)
 
 
+@cache
+def _folds(dataset: str) -> Sequence[int]:
+    return load_manifest(dataset).splits.folds
+
+
 def part_of(
     p: Profile,
     dataset: str,
@@ -173,7 +179,7 @@ def part_of(
         protocol: of the manifest.
         image_size: side of the pictures; default: the profile's.
     """
-    folds = load_manifest(dataset).splits.folds
+    folds = _folds(dataset)
     return DataSpec(
         name=dataset,
         source=source_of(dataset, source),

@@ -140,7 +140,13 @@ def test_ledger_needs_runs(own_ledger):
         ledger.verify(1, profile="full")
 
 
-def test_one_run_enters_every_table_that_asks_for_it(own_ledger):
+@pytest.fixture
+def one_paper(monkeypatch):
+    """All tables of four papers at every size would take a minute."""
+    monkeypatch.setattr(experiments, "PAPERS", ("clef",))
+
+
+def test_one_run_enters_every_table_that_asks_for_it(own_ledger, one_paper):
     recipe = clef.fig5_similarity("quick").recipes()[0]  # a part of Tables 5 and 7 too
     finished(recipe, 100)
     found = runs.find(recipe)
@@ -151,7 +157,7 @@ def test_one_run_enters_every_table_that_asks_for_it(own_ledger):
     runs.discard(recipe)
 
 
-def test_what_is_no_run_of_today_does_not_enter(own_ledger, monkeypatch):
+def test_what_is_no_run_of_today_does_not_enter(own_ledger, one_paper, monkeypatch):
     with pytest.raises(DataError, match="no finished run"):
         ledger.add_run(own_ledger)
     stranger = small(3, lr=0.3)

@@ -112,6 +112,10 @@ def _units(
 ) -> Table:
     p, table = profile_named(profile), name.replace(".", "_")
     units = [u for u in _printed_units(table) if u != "avg"]
+    recipes: list[tuple[Recipe, ...]] = [
+        () if row.method == "ViT" and p.name == "paper" else _recipes(p, dataset, source, row, seeds)
+        for row in rows
+    ]
     cells = []
     for unit in [*units, "avg"]:
         title, metric = ("Avg", "f1") if unit == "avg" else (unit, f"f1/{unit}")
@@ -119,12 +123,9 @@ def _units(
         for method in _quoted(table, column, "f1"):
             if method not in run_here:
                 cells.append(_quoted_cell(table, method, column, "f1", unit, title))
-        for row in rows:
+        for row, of_row in zip(rows, recipes, strict=True):
             printed = Printed(table, row.printed, column, "f1", class_or_au=unit) if row.printed else None
-            recipes: tuple[Recipe, ...] = ()
-            if row.method != "ViT" or p.name != "paper":
-                recipes = _recipes(p, dataset, source, row, seeds)
-            cells.append(_run_cell(p, row, title, metric, recipes, printed))
+            cells.append(_run_cell(p, row, title, metric, of_row, printed))
     return Table(name, profile, cells)
 
 

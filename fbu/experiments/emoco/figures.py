@@ -35,7 +35,7 @@ from fbu.runs import Run
 
 #: Evaluations of a finetuning: in the paper's profile one after each epoch; in quick fewer.
 TRACED = 10
-_QUICK_TRACED = 4
+_QUICK_TRACED = 2
 
 
 def fig5_features(profile: str = "quick", source: Source = "twin", seeds: int | None = None) -> Table:

@@ -73,6 +73,7 @@ def _units(name: str, dataset: str, profile: str, source: Source, seeds: int | N
     p, table = profile_named(profile), name.replace(".", "_")
     printed = reported.table(table)
     rows = list(dict.fromkeys(zip(printed["method"], printed["variant"], strict=True)))
+    known = set(rows)
     if ("ResNet-50", SUPERVISED) not in rows:  # the paper prints one for GFT alone
         rows.insert(0, ("ResNet-50", SUPERVISED))
     recipes = {
@@ -84,8 +85,7 @@ def _units(name: str, dataset: str, profile: str, source: Source, seeds: int | N
         title, metric = ("Avg", "f1") if unit == "avg" else (unit, f"f1/{unit}")
         for row in rows:
             method, protocol = row
-            known = bool(((printed["method"] == method) & (printed["variant"] == protocol)).any())
-            where = Printed(table, method, dataset, "f1", protocol, unit) if known else None
+            where = Printed(table, method, dataset, "f1", protocol, unit) if row in known else None
             cells.append(
                 Cell(
                     f"{method} {protocol}",
