@@ -158,6 +158,15 @@ def test_one_step_with_random_weights(recipe: Recipe, monkeypatch: pytest.Monkey
     assert all(moved)
 
 
+@pytest.mark.parametrize("profile", ["demo", "full", "paper"])
+def test_curves_go_on_behind_the_fifth_epoch(profile: str) -> None:
+    cells = emoco.fig_convergence(profile).cells
+    assert {cell.column for cell in cells} == {"GFT", "DISFA", "BP4D"}
+    for recipe in (recipe for cell in cells for recipe in cell.recipes):
+        assert recipe.optim.images is None and recipe.optim.epochs > 5
+        assert recipe.traced and recipe.evaluations == 10 and recipe.select == "last"
+
+
 def test_convergence_reads_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     table = emoco.fig_convergence("quick")
     cell = table.cell("EmoCo finetune", "BP4D")
