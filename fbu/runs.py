@@ -12,15 +12,15 @@ import os
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from functools import cached_property
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from fbu import processes
 from fbu.config import home
 from fbu.errors import DataError
 from fbu.provenance import data_fingerprint, now, peak_memory_mb, provenance, sources
@@ -317,8 +317,7 @@ def _tell(progress: Progress | None, recipe: Recipe) -> Report | None:
 
 
 def _run_pool(missing: Sequence[Recipe], workers: int, device: str, progress: Progress | None) -> None:
-    # A fresh interpreter per worker: forked copies of a threaded torch can hang.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with processes.pool(workers) as pool:
         waiting: list[Recipe] = list(missing)
         running: dict[Future[None], Recipe] = {}
         while waiting or running:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock
 
-from fbu import hardness
+from fbu import hardness, processes
 from fbu.config import home
 from fbu.data import layouts
 from fbu.data.cache import new_folder
@@ -43,7 +41,7 @@ def dataset_files(pages: Iterable[str], workers: int = 1) -> dict[Path, Path]:
     # Drawing and reading hold the interpreter, so threads would not help; a process costs seconds to start.
     missing = [name for name in wanted if not _place(name).is_dir()]
     if workers > 1 and len(missing) > 1:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with processes.pool(workers) as pool:
             list(pool.map(made, missing))
     return {Path(FOLDER) / path.name: path for name in wanted for path in sorted(made(name).iterdir())}
 

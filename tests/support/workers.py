@@ -20,12 +20,15 @@ def started(wanted: Recipe, half_write: bool = False) -> BaseProcess:
         wanted: the recipe.
         half_write: whether the process dies halfway through writing its fourth checkpoint.
     """
-    worker = _FORKS.Process(target=_train, args=(wanted.model_dump_json(), half_write))
+    # The server has the environment of whichever test was the first to need it.
+    worker = _FORKS.Process(target=_train, args=(wanted.model_dump_json(), half_write, dict(os.environ)))
     worker.start()
     return worker
 
 
-def _train(wanted: str, half_write: bool) -> None:
+def _train(wanted: str, half_write: bool, environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
     if half_write:
         _die_in_a_write(3)
     runs.run(Recipe.model_validate_json(wanted), device="cpu", checkpoint_every=0)
