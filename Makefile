@@ -27,8 +27,7 @@ COVERAGE ?= 90
 HELPERS   = $(shell find tests -name '*.py' ! -name 'test_*' ! -name conftest.py)
 # To import it is to do what it is for, which takes seconds.
 HELPERS  += fbu/book/warm.py
-# One more than cores, because many tests wait for processes that they start.
-TESTERS  ?= 3
+TESTERS  ?= 2
 PYTEST    = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS)
 UNIT      = $(PYTEST) --dist worksteal --doctest-modules $(HELPERS:%=--ignore=%) fbu tests
 

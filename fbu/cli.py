@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
+from fbu import processes
 from fbu.cli_data import DataRootOption, data_app
 from fbu.config import use_data_root
 
@@ -118,6 +119,7 @@ def run(
         )
         return
     with Bars(int((~todo["done"]).sum())) as bars:
+        processes.preload("accelerate", "fbu.runs", "fbu.training")
         runs = run_all(recipes, workers=workers, device=device, progress=bars)
     for done in runs:
         console.print(str(done.folder), done.metrics["test"], highlight=False)

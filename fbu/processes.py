@@ -1,4 +1,8 @@
-"""Worker processes for work that holds the interpreter."""
+"""Worker processes for work that holds the interpreter.
+
+Where the system can, they are forked from a server that has one thread and has never computed anything: copies of a
+process that has used torch can hang.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +11,31 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 
-_PRELOADED = ("torch", "accelerate", "fbu.runs", "fbu.training")
+
+def _forks() -> bool:
+    return "forkserver" in multiprocessing.get_all_start_methods()
+
+
+def preload(*modules: str) -> None:
+    """Let worker processes share what they import; of no effect once there has been a pool.
+
+    Args:
+        modules: imported by the server that workers are forked from.
+    """
+    if _forks():
+        multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
 
 
 def pool(workers: int) -> ProcessPoolExecutor:
-    """Processes that share what they import, where the system can fork, and start afresh elsewhere.
-
-    Forked is a server that has one thread and has never computed anything: copies of a process that has used torch
-    can hang.
+    """Processes with the environment of this one.
 
     Args:
         workers: number of processes.
     """
-    forks = "forkserver" in multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if forks else "spawn")
-    if forks:
-        context.set_forkserver_preload(list(_PRELOADED))  # of no effect on a server that runs already
+    context = multiprocessing.get_context("forkserver" if _forks() else "spawn")
     return ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(dict(os.environ),))
 
 
 def _begin(environment: Mapping[str, str]) -> None:
-    os.environ.clear()  # the server's are those of when it started
+    os.environ.clear()  # a server's are those of when it started
     os.environ.update(environment)

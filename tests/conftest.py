@@ -1,11 +1,12 @@
 """One working folder for the whole test session: twins and caches are made once, by whoever needs them first."""
 
-import multiprocessing
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from fbu import processes
 
 # How long an example takes says more about what else the machine does than about the code. Fewer examples than the
 # hundred of hypothesis, because there are many properties.
@@ -16,8 +17,8 @@ settings.load_profile("fbu")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Tests that need processes of their own fork a server that has imported this once.
-multiprocessing.get_context("forkserver").set_forkserver_preload(
-    ["torch", "accelerate", "fbu.runs", "fbu.training", "fbu.models.clef", "fbu.models.emoco"]
+processes.preload(
+    "accelerate", "papermill", "fbu.runs", "fbu.training", "fbu.book", "fbu.models.clef", "fbu.models.emoco"
 )
 
 

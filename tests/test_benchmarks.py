@@ -5,10 +5,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import interpreters
 import pytest
 import torch
 
 from benchmarks import bench_cache, bench_dk_clip, bench_emoco, bench_explain, bench_pictures
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_picture_benchmarks_run(monkeypatch):
@@ -33,6 +36,12 @@ def test_relevance_benchmark_runs(capsys):
 
 
 def test_cache_benchmark_runs(monkeypatch, capsys):
+    def forked(command, env, **_):
+        done = interpreters.python(*command[1:], folder=ROOT, path=ROOT, variables=env)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    monkeypatch.setattr(bench_cache.subprocess, "run", forked)
     monkeypatch.setattr(bench_cache, "per_second", lambda what, repeats=5: float(what()))
     found = bench_cache.main(count=8, clips=2, sizes=(100, 200))
     # Both sides deliver the same number of pictures and clips, so every ratio is 1 when only they are counted.

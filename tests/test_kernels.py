@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from jupyter_client.manager import KernelManager
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 from jupyter_core.utils import ensure_event_loop
 
 from fbu.book import kernels
@@ -57,6 +57,7 @@ class Kernel:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kernel, Kernel, Path]]:
     folder = tmp_path_factory.mktemp("work")
+    KernelProvisionerFactory.clear_instance()  # it reads the variable once
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, NAME)
         both = Kernel(folder), Kernel(folder)
@@ -64,6 +65,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kernel, Ker
         for kernel in both:
             kernel.stop()
         ensure_event_loop().close()  # Jupyter leaves it open
+    KernelProvisionerFactory.clear_instance()
 
 
 def test_both_come_from_one_process_that_has_imported_everything(pair: tuple[Kernel, Kernel, Path]) -> None:

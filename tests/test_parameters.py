@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
+import interpreters
 import nbformat
 import pytest
 
@@ -11,6 +13,7 @@ from fbu.config import data_root
 from fbu.errors import DataError
 from fbu.parameters import NotebookParameters, ParameterError, check_parameters, declared, validate
 
+ROOT = Path(__file__).resolve().parent.parent
 CELLS = 'profile: str = "quick"\nsource = "twin"\nseeds: int = 1\nlevels: list[float] = [0.5, 1.0]'
 
 
@@ -27,9 +30,9 @@ def notebook(path: Path, cells: str = CELLS, tags: list[str] | None = None) -> P
     return path
 
 
-def papermill(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "papermill", str(path), str(path.with_suffix(".out.ipynb")), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=path.parent)
+def papermill(path: Path, *arguments: str) -> CompletedProcess[str]:
+    words = ["-m", "papermill", str(path), str(path.with_suffix(".out.ipynb")), *arguments]
+    return interpreters.python(*words, folder=path.parent, path=ROOT, variables=os.environ)
 
 
 def history(*cells: str, **names: object) -> dict[str, object]:

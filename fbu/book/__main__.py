@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fbu import processes
 from fbu.book import NotebookError, Options, build, find, refresh, train
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Build the book from a checkout of fbu.")
@@ -65,6 +66,7 @@ def _source(text: str | None) -> str | dict[str, str] | None:
 
 def main() -> None:
     """Run the command line; an expected error is one message and exit status 1."""
+    processes.preload("accelerate", "fbu.runs", "fbu.training", "fbu.book")
     try:
         app()
     except (NotebookError, ValueError, FileNotFoundError) as error:

@@ -7,13 +7,13 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import get_context
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
 from rich.progress import Progress
 
+from fbu import processes
 from fbu.book.notebooks import Notebook, NotebookError, run_notebook
 from fbu.resources import resource
 
@@ -77,7 +77,7 @@ def execute(
     running: dict[Future[Any], tuple[Notebook, str, float, Any]] = {}
     failures: list[str] = []
     # Papermill changes the working folder, hence a process for each.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with processes.pool(workers) as pool:
         while waiting or running:
             while waiting and len(running) < workers:
                 notebook, parameters, key = waiting.pop(0)
