@@ -31,6 +31,9 @@ TESTERS  ?= 2
 PYTEST    = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS)
 UNIT      = $(PYTEST) --dist worksteal --doctest-modules $(HELPERS:%=--ignore=%) fbu tests
 
+# First, so that no process is left alone with them.
+LONGEST   = notebooks/papers notebooks/test_source_real.py
+
 .DEFAULT_GOAL := help
 .PHONY: help book test coverage lint bench verify-ledger clean
 
@@ -57,7 +60,7 @@ test: $(READY)
 	@$(UNIT)
 	@echo "test 2/2: notebooks, quick profile, against their stored outputs"
 	@$(BIN)/python -m fbu.book train --workers $(WORKERS)
-	@$(PYTEST) --dist loadscope --nbval-lax notebooks
+	@$(PYTEST) --dist loadscope --nbval-lax $(LONGEST) notebooks
 
 # Apart from `test`, because counting lines nearly doubles the time.
 coverage: $(READY)

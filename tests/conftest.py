@@ -10,7 +10,7 @@ from fbu import processes
 
 # How long an example takes says more about what else the machine does than about the code. Fewer examples than the
 # hundred of hypothesis, because there are many properties.
-settings.register_profile("fbu", deadline=None, max_examples=40)
+settings.register_profile("fbu", deadline=None, max_examples=25)
 settings.load_profile("fbu")
 
 # Test processes share the cores; more threads each would only make them wait for each other.
