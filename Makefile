@@ -24,12 +24,12 @@ BOOK += $(if $(ONLY),--only $(ONLY)) $(if $(DRY),--dry-run) $(if $(SOURCE),--sou
 BOOK += $(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(SEEDS),--seeds $(SEEDS))
 
 COVERAGE ?= 90
-HELPERS   = $(shell find tests -name '*.py' ! -name 'test_*' ! -name conftest.py)
+UNCOLLECTED  = $(shell find tests -name '*.py' ! -name 'test_*' ! -name conftest.py)
 # To import it is to do what it is for, which takes seconds.
-HELPERS  += fbu/book/warm.py
+UNCOLLECTED += fbu/book/warm.py
 TESTERS  ?= 2
 PYTEST    = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TESTERS)
-UNIT      = $(PYTEST) --dist worksteal --doctest-modules $(HELPERS:%=--ignore=%) fbu tests
+UNIT      = $(PYTEST) --dist worksteal --doctest-modules $(UNCOLLECTED:%=--ignore=%) fbu tests
 
 # First, so that no process is left alone with them.
 LONGEST   = notebooks/papers notebooks/test_source_real.py

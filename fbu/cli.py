@@ -118,8 +118,8 @@ def run(
             f"{workers} at a time, {left['memory_mb'].max() * workers if len(left) else 0:.0f} MB"
         )
         return
+    processes.preload(*processes.TRAINING)
     with Bars(int((~todo["done"]).sum())) as bars:
-        processes.preload("accelerate", "fbu.runs", "fbu.training")
         runs = run_all(recipes, workers=workers, device=device, progress=bars)
     for done in runs:
         console.print(str(done.folder), done.metrics["test"], highlight=False)

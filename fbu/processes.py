@@ -11,6 +11,9 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 
+TRAINING = ("accelerate", "fbu.runs", "fbu.training")
+"""What every training imports."""
+
 
 def _forks() -> bool:
     return "forkserver" in multiprocessing.get_all_start_methods()
@@ -33,9 +36,10 @@ def pool(workers: int) -> ProcessPoolExecutor:
         workers: number of processes.
     """
     context = multiprocessing.get_context("forkserver" if _forks() else "spawn")
-    return ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(dict(os.environ),))
+    return ProcessPoolExecutor(workers, context, initializer=use_environment, initargs=(dict(os.environ),))
 
 
-def _begin(environment: Mapping[str, str]) -> None:
-    os.environ.clear()  # a server's are those of when it started
-    os.environ.update(environment)
+def use_environment(variables: Mapping[str, str]) -> None:
+    """Replace the variables of this process: a forked one has those of when its server started."""
+    os.environ.clear()
+    os.environ.update(variables)

@@ -17,9 +17,7 @@ settings.load_profile("fbu")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Tests that need processes of their own fork a server that has imported this once.
-processes.preload(
-    "accelerate", "papermill", "fbu.runs", "fbu.training", "fbu.book", "fbu.models.clef", "fbu.models.emoco"
-)
+processes.preload(*processes.TRAINING, "papermill", "fbu.book", "fbu.models.clef", "fbu.models.emoco")
 
 
 @pytest.fixture(scope="session", autouse=True)

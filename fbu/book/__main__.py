@@ -66,7 +66,7 @@ def _source(text: str | None) -> str | dict[str, str] | None:
 
 def main() -> None:
     """Run the command line; an expected error is one message and exit status 1."""
-    processes.preload("accelerate", "fbu.runs", "fbu.training", "fbu.book")
+    processes.preload(*processes.TRAINING, "fbu.book")
     try:
         app()
     except (NotebookError, ValueError, FileNotFoundError) as error:

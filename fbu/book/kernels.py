@@ -19,6 +19,8 @@ from typing import Any
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 
+from fbu.processes import use_environment
+
 NAME = "fbu-forked"
 VARIABLE = "JUPYTER_DEFAULT_PROVISIONER_NAME"
 
@@ -92,7 +94,6 @@ def _serve(arguments: list[str], folder: str, environment: dict[str, str]) -> No
 
     os.setsid()
     os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
+    use_environment(environment)
     # A kernel ends itself when its parent has gone, which here is the process that was forked.
     IPKernelApp.launch_instance(argv=[*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"])

@@ -123,3 +123,20 @@ def counts(decisions: Sequence[Decision], profile: str, source: Source = "twin")
     columns: dict[str, list[str]] = {"reference (ledger)": written, f"this run ({source_name(source)})": ours}
     rows = {name: [listed.count(name) for listed in columns.values()] for name in LABELS}
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(columns))
+
+
+def by_paper(profile: str, source: Source = "twin") -> pd.DataFrame:
+    """How many claims of each paper got which label in the reference, and how many of these are older than the code."""
+    known = record.reference(None, profile, source)
+    rows: dict[str, dict[str, int]] = {}
+    for paper in dict.fromkeys(one.paper for one in claims()):
+        names = [one.id for one in claims(paper)]
+        decided = known[known.index.isin(names)]
+        counted: dict[str, int] = {label: int((decided["label"] == label).sum()) for label in LABELS}
+        missing = len(names) - len(decided)  # nothing is written down of what was not run
+        rows[paper] = {
+            **counted,
+            "not run": counted["not run"] + missing,
+            "stale": int(decided["stale"].sum()),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("paper")

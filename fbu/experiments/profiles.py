@@ -156,8 +156,13 @@ def few_seeds(p: Profile, seeds: int | None) -> int:
     return seeds or (1 if p.name in ("quick", "demo") else p.seeds)
 
 
+def evaluations(p: Profile) -> int:
+    """How often a training that is traced is scored on its way."""
+    return 2 if p.name == "quick" else 10
+
+
 @cache
-def _folds(dataset: str) -> Sequence[int]:
+def _folds(dataset: str) -> tuple[int, ...]:
     return load_manifest(dataset).splits.folds
 
 

@@ -360,6 +360,9 @@ def test_a_decision_is_stale_once_its_recipes_are_others(monkeypatch):
     assert pages.overview([decision()], "quick").loc["clef-06", "reference (ledger)"].endswith(", stale")
     row = pages.reference_details("clef", "quick").loc["clef-06"]
     assert (row["decision"], row["from"]) == ("supported, stale", "3 seeds, 9 people")
+    papers = pages.by_paper("quick")
+    assert papers.loc["clef", ["supported", "not run", "stale"]].tolist() == [1, 22, 1]
+    assert papers.loc["emoco", ["supported", "not run", "stale"]].tolist() == [0, 18, 0]
 
 
 def test_pages():

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from subprocess import CompletedProcess
 
+from fbu.processes import use_environment
+
 _FORKS = multiprocessing.get_context("forkserver")
 
 
@@ -40,8 +42,7 @@ def _answer(words: tuple[str, ...], folder: str, environment: dict[str, str], *f
     for name in [name for name in sys.modules if name.partition(".")[0] == "fbu"]:
         del sys.modules[name]
     os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
+    use_environment(environment)
     sys.path.insert(0, environment["PYTHONPATH"])
     try:
         code = _run(*words)

@@ -8,6 +8,7 @@ from multiprocessing.process import BaseProcess
 import torch
 
 from fbu import runs
+from fbu.processes import use_environment
 from fbu.recipes import Recipe
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -27,8 +28,7 @@ def started(wanted: Recipe, half_write: bool = False) -> BaseProcess:
 
 
 def _train(wanted: str, half_write: bool, environment: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
+    use_environment(environment)
     if half_write:
         _die_in_a_write(3)
     runs.run(Recipe.model_validate_json(wanted), device="cpu", checkpoint_every=0)

@@ -20,13 +20,10 @@ from fbu.experiments.dk_clip.stages import (
     training,
 )
 from fbu.experiments.dk_clip.tables import FOUR, SCORES, THETA
-from fbu.experiments.profiles import few_seeds, profile_named
+from fbu.experiments.profiles import evaluations, few_seeds, profile_named
 from fbu.experiments.views import by_choice
 from fbu.figures import PageFigure
 
-#: Evaluations of a training that is traced.
-TRACED = 10
-_QUICK_TRACED = 2
 #: Clips and crops of a test with many views.
 VIEWS = (4, 3)
 ONE_VIEW = "one clip"
@@ -146,10 +143,9 @@ def selection(profile: str = "quick", source: Source = "twin", seeds: int | None
     :func:`fig4_tsne`.
     """
     p = profile_named(profile)
-    times = _QUICK_TRACED if p.name == "quick" else TRACED
     recipes = tuple(
         training(p, FOLD3, source, s).model_copy(
-            update={"select": "val", "evaluations": times, "traced": True}
+            update={"select": "val", "evaluations": evaluations(p), "traced": True}
         )
         for s in range(seeds or p.seeds)
     )

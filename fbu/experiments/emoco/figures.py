@@ -27,15 +27,12 @@ from fbu.experiments.emoco.stages import (
     units,
 )
 from fbu.experiments.emoco.tables import by_protocol, table1_gft, table2_disfa, table3_bp4d
-from fbu.experiments.profiles import few_seeds, profile_named, source_of
+from fbu.experiments.profiles import evaluations, few_seeds, profile_named, source_of
 from fbu.figures import PageFigure
 from fbu.figures.scatter import clouds
 from fbu.models.emoco_units import SHOWN_UNIT
 from fbu.runs import Run
 
-#: Evaluations of a finetuning: in the paper's profile one after each epoch; in quick fewer.
-TRACED = 10
-_QUICK_TRACED = 2
 #: Length of what is traced, in epochs: the paper speaks of the fifth, which other trainings of demo do not reach.
 EPOCHS = 8.0
 
@@ -104,15 +101,12 @@ def fig_convergence(profile: str = "quick", source: Source = "twin", seeds: int 
     quick and demo, quick has BP4D alone. :func:`convergence` reads the curves.
     """
     p, cells = profile_named(profile), []
+    epochs = EPOCHS if p.name in ("demo", "full") else None  # quick is a smoke run, paper has ten
     for column in COLUMNS:
         for label, protocol in (("ResNet-50 supervised", SUPERVISED), ("EmoCo finetune", FINETUNE)):
             count = 0 if p.name == "quick" and column != "BP4D" else few_seeds(p, seeds)
-            how = (
-                (_QUICK_TRACED, None)
-                if p.name == "quick"
-                else (TRACED, None if p.name == "paper" else EPOCHS)
-            )
-            recipes = tuple(traced(detection(p, column, source, s, protocol), *how) for s in range(count))
+            trainings = (detection(p, column, source, s, protocol) for s in range(count))
+            recipes = tuple(traced(r, evaluations(p), epochs) for r in trainings)
             cells.append(Cell(label, column, "f1", recipes, why_empty=f"not run in {p.name}"))
     return Table("emoco.fig_convergence", profile, cells)
 

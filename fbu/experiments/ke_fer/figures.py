@@ -22,14 +22,10 @@ from fbu.experiments.ke_fer.stages import (
     spec_of,
     training,
 )
-from fbu.experiments.profiles import Profile, few_seeds, profile_named
+from fbu.experiments.profiles import Profile, evaluations, few_seeds, profile_named
 from fbu.experiments.views import by_choice
 from fbu.figures import PageFigure
 from fbu.recipes import Recipe
-
-#: Evaluations of a training that is traced: of 50 epochs every fifth.
-TRACED = 10
-_QUICK_TRACED = 2
 
 
 def _column(source: Source) -> str:
@@ -208,13 +204,15 @@ def selection(profile: str = "quick", source: Source = "twin", seeds: int | None
     people choose and the best on the test people. Args as :func:`fig1_text_vs_discrete`.
     """
     p, column = profile_named(profile), _column(source)
-    rows, times = ((WHOLE,), _QUICK_TRACED) if p.name == "quick" else ((TEXT, WHOLE), TRACED)
+    rows = (WHOLE,) if p.name == "quick" else (TEXT, WHOLE)
     cells = []
     for losses in rows:
         recipes = []
         for s in range(seeds or p.seeds):
             whole = training(p, column, source, s, "ResNet-18", losses)
-            recipes.append(whole.model_copy(update={"select": "val", "evaluations": times, "traced": True}))
+            recipes.append(
+                whole.model_copy(update={"select": "val", "evaluations": evaluations(p), "traced": True})
+            )
         cells.append(Cell(f"ResNet-18 {NAMES[losses]}", column, "accuracy", tuple(recipes)))
     return Table("ke_fer.selection", profile, cells)
 

@@ -221,7 +221,7 @@ def table5_cross_dataset(profile: str = "quick", source: Source = "twin", seeds:
                 table, f"KE-FER {encoder}", "CK+", "accuracy", f"encoder={family};text=1;{losses}"
             )
             base = Printed(table, f"KE-FER {encoder}", "CK+", "accuracy", f"encoder={family};text=1;{TEXT}")
-            count = _count(p, "RAF-DB", encoder, seeds) if run else 0
+            count = seeds_of(p, encoder, seeds) if run else 0
             cells.append(
                 Cell(
                     f"{encoder} {NAMES[losses]}",
