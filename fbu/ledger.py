@@ -146,7 +146,7 @@ def reference(name: str, profile: str, cell: Cell) -> dict[str, Any]:
     shown, rows = _reference_rows(name, profile, cell)
     if not len(rows):
         return {"reference": np.nan, "reference_spread": np.nan, "reference_n": 0, "stale": False}
-    current = _codes(name, shown, tuple(sorted(set(rows["source"]))), _seeds(rows))
+    current = _codes(name, shown, tuple(sorted(set(rows["source"]))))
     stale = any(current.get(r["recipe"]) != r["code"] for r in rows.to_dict("records"))
     spread = rows["value"].std(ddof=1) if len(rows) > 1 else np.nan
     return {
@@ -172,19 +172,14 @@ def _reference_rows(name: str, profile: str, cell: Cell) -> tuple[str, pd.DataFr
     return shown, rows[rows["metric"] == cell.metric]
 
 
-def _seeds(rows: pd.DataFrame) -> int:
-    """Seeds with which a table asks for all of these rows: they may be more than the profile's."""
-    return int(rows["seed"].max()) + 1
-
-
 @lru_cache(maxsize=64)
-def _codes(name: str, profile: str, sources: tuple[str, ...], seeds: int) -> dict[str, str]:
+def _codes(name: str, profile: str, sources: tuple[str, ...]) -> dict[str, str]:
     """Code fingerprint by recipe key, of the table as it is written today."""
     from fbu import experiments
 
     found: dict[str, str] = {}
     for source in sources:
-        table = experiments.table(name, profile=profile, source=source.split(" -> ")[-1], seeds=seeds)
+        table = experiments.table(name, profile=profile, source=source.split(" -> ")[-1])
         found |= {r.key(): r.code() for r in table.recipes()}
     return found
 
@@ -283,7 +278,7 @@ def verify(n: int, *, profile: str = "demo", seed: int | None = None) -> Compari
     rows: list[dict[str, Any]] = []
     for row in picked.to_dict("records"):
         table: Table = experiments.table(
-            row["table"], profile=profile, source=row["source"].split(" -> ")[-1], seeds=int(row["seed"]) + 1
+            row["table"], profile=profile, source=row["source"].split(" -> ")[-1]
         )
         recipe = next((r for r in table.recipes() if r.key() == row["recipe"]), None)
         if recipe is None:
@@ -298,7 +293,7 @@ def stale(profile: str) -> list[str]:
     """Tables of a ledger with numbers older than the code that made them."""
     ledger, names = read(profile), []
     for (name, source), rows in ledger.groupby(["table", "source"]):
-        current = _codes(name, profile, (source,), _seeds(rows))
+        current = _codes(name, profile, (source,))
         if any(current.get(r["recipe"]) != r["code"] for r in rows.to_dict("records")):
             names.append(f"{name} ({source})")
     return names

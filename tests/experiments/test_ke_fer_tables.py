@@ -61,20 +61,6 @@ def test_quick_trains_few_rows() -> None:
     assert len(trainings) <= 9
 
 
-@pytest.mark.parametrize(
-    "stem", ["table1_text_encoders", "table2_losses", "fig6_confusion", "neutral_vectors"]
-)
-def test_encoders_after_the_first_have_one_seed_in_demo(stem: str) -> None:
-    def counts(encoder: str, profile: str, seeds: int | None = None) -> set[int]:
-        table = ke_fer.TABLES[stem](profile, seeds=seeds)
-        cells = [c for c in table.cells if c.label.startswith(encoder) and c.column == table.columns()[0]]
-        return {len(cell.recipes) for cell in cells}
-
-    first, other = ENCODERS[0], "Swin-T"
-    assert counts(first, "demo") == counts(first, "full") == counts(other, "full") == {3}
-    assert counts(other, "demo") == {1} and counts(other, "demo", 3) == {3}
-
-
 def test_default_template_is_one_training() -> None:
     """The default wording of Table 3, the whole of Table 2 and of Table 4 are the same recipe."""
     default = ke_fer.table3_prompts("demo").cells[8].recipes[0]

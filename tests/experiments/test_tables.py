@@ -189,19 +189,6 @@ def test_reference_and_stale(table, own_ledger, monkeypatch):
     assert ledger.stale("demo") == ["clef.table7_ablation (twin)"]
 
 
-def test_rows_of_more_seeds_than_the_profile_s_are_current(table, own_ledger, monkeypatch):
-    def built(*_, seeds=None, **__):
-        recipes = tuple(small(s, lr=1e-4) for s in range(seeds or 1))
-        return Table("clef.table7_ablation", "demo", [Cell("better", "RAF-DB", "accuracy", recipes)])
-
-    monkeypatch.setattr(experiments, "table", built)
-    monkeypatch.setattr(ledger, "_codes", ledger._codes.__wrapped__)  # other tests have filled its cache
-    assert ledger.add(built(seeds=2).done()) == 2
-    found = ledger.reference("clef.table7_ablation", "demo", built().cells[0])
-    assert found["reference_n"] == 2 and not found["stale"]
-    assert ledger.stale("demo") == []
-
-
 def test_reference_steps_are_paired_by_seed(table, own_ledger):
     ledger.add(Table(table.name, "demo", table.cells, table.runs))
     better, base = (table.cell(label, "RAF-DB") for label in ("better", "base"))

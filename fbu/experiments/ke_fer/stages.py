@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fbu.data.transforms import Augment
-from fbu.experiments.profiles import Profile, few_seeds, part_of, tower
+from fbu.experiments.profiles import Profile, part_of, tower
 from fbu.recipes import DataSpec, EncoderSpec, OptimSpec, Recipe
 
 Source = str | Mapping[str, str]
@@ -80,11 +80,6 @@ def spec_of(
     """Data by name and protocol, in the size that the encoder wants; see :func:`part_of`."""
     side = None if p.name in ("quick", "demo") else _SIDE[label]
     return part_of(p, dataset, source, seed, protocol, side)
-
-
-def seeds_of(p: Profile, encoder: str, seeds: int | None) -> int:
-    """Seeds of an encoder: the profile's for the first; one in demo for the others, unless more are asked for."""
-    return seeds or p.seeds if encoder == ENCODERS[0] else few_seeds(p, seeds)
 
 
 def training(

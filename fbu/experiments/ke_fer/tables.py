@@ -17,7 +17,6 @@ from fbu.experiments.ke_fer.stages import (
     WHOLE,
     Source,
     looked_at,
-    seeds_of,
     spec_of,
     training,
 )
@@ -28,12 +27,12 @@ from fbu.reported import Printed
 
 QUOTED = "quoted by the paper, not run here"
 OPEN = "facial_expressions"
-#: Columns of a table in which the first encoder runs with the profile's seeds; all others with one in quick and demo.
+#: Columns of a table that run with the profile's seeds; all others with one in quick and demo.
 _MAIN = ("RAF-DB", OPEN)
 
 
-def _count(p: Profile, column: str, encoder: str, seeds: int | None) -> int:
-    return seeds_of(p, encoder, seeds) if column in _MAIN else few_seeds(p, seeds)
+def _count(p: Profile, column: str, seeds: int | None) -> int:
+    return seeds or p.seeds if column in _MAIN else few_seeds(p, seeds)
 
 
 def _columns(source: Source, wanted: Iterable[str]) -> list[str]:
@@ -61,7 +60,7 @@ def table2_losses(profile: str = "quick", source: Source = "twin", seeds: int | 
         for encoder in ENCODERS:
             for losses in LOSSES:
                 run = _in_table2(p, column, encoder, losses)
-                count = _count(p, column, encoder, seeds) if run else 0
+                count = _count(p, column, seeds) if run else 0
                 stood_for = "RAF-DB" if column == OPEN else column
                 base = _base(column, losses)
                 printed = _printed("ke_fer_table2_losses", encoder, losses, stood_for)
@@ -116,7 +115,7 @@ def table1_text_encoders(profile: str = "quick", source: Source = "twin", seeds:
                         "accuracy",
                         tuple(
                             training(p, column, source, s, encoder, TEXT, text=text)
-                            for s in range(_count(p, column, encoder, seeds) if run else 0)
+                            for s in range(_count(p, column, seeds) if run else 0)
                         ),
                         printed.value if printed else None,
                         why_empty=f"not run in {p.name}",
@@ -180,7 +179,7 @@ def table4_comparison(profile: str = "quick", source: Source = "twin", seeds: in
                         "accuracy",
                         tuple(
                             training(p, column, source, s, encoder, losses)
-                            for s in range(_count(p, column, encoder, seeds) if run else 0)
+                            for s in range(_count(p, column, seeds) if run else 0)
                         ),
                         printed.value if printed else None,
                         f"{encoder} {NAMES[TEXT]}" if losses == WHOLE else None,
@@ -221,7 +220,7 @@ def table5_cross_dataset(profile: str = "quick", source: Source = "twin", seeds:
                 table, f"KE-FER {encoder}", "CK+", "accuracy", f"encoder={family};text=1;{losses}"
             )
             base = Printed(table, f"KE-FER {encoder}", "CK+", "accuracy", f"encoder={family};text=1;{TEXT}")
-            count = seeds_of(p, encoder, seeds) if run else 0
+            count = _count(p, "RAF-DB", seeds) if run else 0
             cells.append(
                 Cell(
                     f"{encoder} {NAMES[losses]}",
@@ -266,7 +265,7 @@ def fig4_self_contrast_vs_contrastive(
                         "accuracy",
                         tuple(
                             training(p, column, source, s, encoder, **options)
-                            for s in range(_count(p, column, encoder, seeds) if run else 0)
+                            for s in range(_count(p, column, seeds) if run else 0)
                         ),
                         printed.value if printed else None,
                         f"{encoder} contrastive" if name == "self-contrast" else None,
