@@ -137,7 +137,7 @@ def _read(path: Path) -> str:
 def predict(
     image: Annotated[
         Path,
-        typer.Argument(help="a picture of one face, which should fill it; for runs of dk_clip.train a video"),
+        typer.Argument(help="a picture of one face, which should fill it; for runs of DK-CLIP a video"),
     ],
     run_folder: Annotated[Path | None, typer.Option("--run", help="folder of a finished run")] = None,
     recipe_key: Annotated[str | None, typer.Option(help="key of a recipe that was run")] = None,

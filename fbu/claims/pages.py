@@ -22,7 +22,7 @@ def overview(decisions: Sequence[Decision], profile: str, source: Source = "twin
         profile: of the page.
         source: of the page.
     """
-    known = record.reference(None, profile, source)
+    known = _references(decisions, profile, source)
     rows = {}
     for one in decisions:
         about = claim(one.claim)
@@ -55,6 +55,12 @@ def verdict_in_words(label: str, probability: float, right: int, terms: int) -> 
     if math.isnan(probability):
         return label
     return f"{label} (probability {probability:.2f}, {right} of {terms} terms)"
+
+
+def _references(decisions: Sequence[Decision], profile: str, source: Source) -> pd.DataFrame:
+    """What is written down about the papers of some decisions; building all papers' tables takes its time."""
+    papers = {claim(one.claim).paper for one in decisions}
+    return record.reference(papers.pop() if len(papers) == 1 else None, profile, source)
 
 
 def _reference(known: pd.DataFrame, name: str) -> str:
@@ -116,7 +122,7 @@ def statistics(paper: str) -> pd.DataFrame:
 def counts(decisions: Sequence[Decision], profile: str, source: Source = "twin") -> pd.DataFrame:
     """How many claims got which label, in the reference and in this run."""
     names = [one.claim for one in decisions]
-    known = record.reference(None, profile, source)
+    known = _references(decisions, profile, source)
     written = [str(label) for label in known["label"][known.index.isin(names)]]
     written += ["not run"] * (len(names) - len(written))  # nothing is written down of what was not run
     ours: list[str] = [one.label for one in decisions]

@@ -20,7 +20,7 @@ from fbu.experiments.dk_clip.stages import (
     training,
 )
 from fbu.experiments.dk_clip.tables import FOUR, SCORES, THETA
-from fbu.experiments.profiles import evaluations, few_seeds, profile_named
+from fbu.experiments.profiles import few_seeds, profile_named, traced
 from fbu.experiments.views import by_choice
 from fbu.figures import PageFigure
 
@@ -143,12 +143,7 @@ def selection(profile: str = "quick", source: Source = "twin", seeds: int | None
     :func:`fig4_tsne`.
     """
     p = profile_named(profile)
-    recipes = tuple(
-        training(p, FOLD3, source, s).model_copy(
-            update={"select": "val", "evaluations": evaluations(p), "traced": True}
-        )
-        for s in range(seeds or p.seeds)
-    )
+    recipes = tuple(traced(p, training(p, FOLD3, source, s), select="val") for s in range(seeds or p.seeds))
     return Table("dk_clip.selection", profile, [Cell(NAMES[WHOLE], "WAR", "accuracy", recipes)])
 
 

@@ -23,11 +23,10 @@ from fbu.experiments.emoco.stages import (
     detection,
     looked_at,
     pretraining,
-    traced,
     units,
 )
 from fbu.experiments.emoco.tables import by_protocol, table1_gft, table2_disfa, table3_bp4d
-from fbu.experiments.profiles import evaluations, few_seeds, profile_named, source_of
+from fbu.experiments.profiles import few_seeds, profile_named, source_of, traced
 from fbu.figures import PageFigure
 from fbu.figures.scatter import clouds
 from fbu.models.emoco_units import SHOWN_UNIT
@@ -106,7 +105,7 @@ def fig_convergence(profile: str = "quick", source: Source = "twin", seeds: int 
         for label, protocol in (("ResNet-50 supervised", SUPERVISED), ("EmoCo finetune", FINETUNE)):
             count = 0 if p.name == "quick" and column != "BP4D" else few_seeds(p, seeds)
             trainings = (detection(p, column, source, s, protocol) for s in range(count))
-            recipes = tuple(traced(r, evaluations(p), epochs) for r in trainings)
+            recipes = tuple(traced(p, r, epochs=epochs) for r in trainings)
             cells.append(Cell(label, column, "f1", recipes, why_empty=f"not run in {p.name}"))
     return Table("emoco.fig_convergence", profile, cells)
 

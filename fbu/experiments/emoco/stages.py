@@ -218,19 +218,6 @@ def _finetune_optim(p: Profile, protocol: str) -> OptimSpec:
     )
 
 
-def traced(recipe: Recipe, evaluations: int, epochs: float | None = None) -> Recipe:
-    """The same training, scored on validation and test people on the way; nothing is chosen.
-
-    Args:
-        recipe: the training.
-        evaluations: how often it is scored, evenly; the last time at its end.
-        epochs: another length.
-    """
-    length = {} if epochs is None else {"images": None, "epochs": epochs}
-    optim = recipe.optim.model_copy(update=length)
-    return recipe.model_copy(update={"optim": optim, "evaluations": evaluations, "traced": True})
-
-
 def looked_at(p: Profile, trained: Recipe, spec: DataSpec) -> Recipe:
     """A look at the features of a pre-trained encoder on a data set."""
     return Recipe(

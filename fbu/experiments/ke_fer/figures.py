@@ -21,7 +21,7 @@ from fbu.experiments.ke_fer.stages import (
     spec_of,
     training,
 )
-from fbu.experiments.profiles import Profile, evaluations, profile_named
+from fbu.experiments.profiles import Profile, profile_named, traced
 from fbu.experiments.views import by_choice
 from fbu.figures import PageFigure
 from fbu.recipes import Recipe
@@ -208,10 +208,7 @@ def selection(profile: str = "quick", source: Source = "twin", seeds: int | None
     for losses in rows:
         recipes = []
         for s in range(seeds or p.seeds):
-            whole = training(p, column, source, s, "ResNet-18", losses)
-            recipes.append(
-                whole.model_copy(update={"select": "val", "evaluations": evaluations(p), "traced": True})
-            )
+            recipes.append(traced(p, training(p, column, source, s, "ResNet-18", losses), select="val"))
         cells.append(Cell(f"ResNet-18 {NAMES[losses]}", column, "accuracy", tuple(recipes)))
     return Table("ke_fer.selection", profile, cells)
 
