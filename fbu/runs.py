@@ -25,6 +25,7 @@ from fbu.config import home
 from fbu.errors import DataError
 from fbu.provenance import data_fingerprint, now, peak_memory_mb, provenance, sources
 from fbu.recipes import Recipe, task_type
+from fbu.schedule import Job, Schedule, prepare
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -317,33 +318,36 @@ def _tell(progress: Progress | None, recipe: Recipe) -> Report | None:
 
 
 def _run_pool(missing: Sequence[Recipe], workers: int, device: str, progress: Progress | None) -> None:
+    schedule = Schedule(missing)
     with processes.pool(workers) as pool:
-        waiting: list[Recipe] = list(missing)
-        running: dict[Future[None], Recipe] = {}
-        while waiting or running:
-            busy = {r.key() for r in running.values()} | {r.key() for r in waiting}
-            ready = [r for r in waiting if not busy.intersection(n.key() for n in r.needs())]
-            for recipe in ready[: workers - len(running)]:
-                waiting.remove(recipe)
-                running[pool.submit(_work, recipe.model_dump_json(), device)] = recipe
+        running: dict[Future[None], Job] = {}
+        while schedule or running:
+            while len(running) < workers and (job := schedule.take()) is not None:
+                running[pool.submit(_work, job.recipe.model_dump_json(), job.prepares, device)] = job
             finished, _ = wait(running, timeout=2, return_when=FIRST_COMPLETED)
             for future in finished:
-                recipe = running.pop(future)
+                job = running.pop(future)
                 try:
                     future.result()
                 except BaseException:
                     for other in running:
                         other.cancel()
                     raise
-                if progress is not None:
-                    progress(recipe, 1, 1)
+                schedule.finished(job)
+                if progress is not None and not job.prepares:
+                    progress(job.recipe, 1, 1)
             if progress is not None:
-                for recipe in running.values():
-                    progress(recipe, *_last_step(folder_of(recipe)))
+                for job in running.values():
+                    if not job.prepares:
+                        progress(job.recipe, *_last_step(folder_of(job.recipe)))
 
 
-def _work(recipe: str, device: str) -> None:
-    run(Recipe.model_validate_json(recipe), device=device)
+def _work(text: str, prepares: bool, device: str) -> None:
+    recipe = Recipe.model_validate_json(text)
+    if prepares:
+        prepare(recipe)
+    else:
+        run(recipe, device=device)
 
 
 def _last_step(folder: Path) -> tuple[int, int]:
