@@ -183,6 +183,8 @@ def test_convergence_reads_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     found = emoco.convergence(table)
     assert found["epoch"].tolist() == [2.0, 4.0]  # of 800 pictures, 16 a step
     assert np.allclose(found["validation"], [10, 20]) and np.allclose(found["test"], [5, 10])
+    (curve,) = emoco.curves(table)  # a picture for each set that was run
+    assert curve.axes[0].get_lines()[0].get_ydata().tolist() == pytest.approx([10, 20])
 
 
 def test_span_of_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:

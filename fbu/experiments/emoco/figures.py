@@ -223,14 +223,15 @@ def best_epochs(table: Table) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["set", "row"]).round(1)
 
 
-def curves(table: Table, column: str) -> PageFigure:
-    """Validation F1 by epoch on a set of :func:`fig_convergence`, mean over seeds."""
-    found = convergence(table)
-    means = found[found["column"] == column].groupby(["row", "epoch"], sort=False)["validation"].mean()
-    frame = means.reset_index().rename(columns={"epoch": "x", "validation": "y", "row": "series"})
-    return figures.sweep(
-        frame.assign(x=frame["x"].round(1)), "epoch", "F1 of the validation people", f"EmoCo: {column}"
-    )
+def curves(table: Table) -> list[PageFigure]:
+    """Validation F1 by epoch of :func:`fig_convergence`, mean over seeds: a picture for each set that was run."""
+    found = convergence(table).rename(columns={"epoch": "x", "validation": "y", "row": "series"})
+    drawn = []
+    for column, part in found.groupby("column", sort=False):
+        means = part.groupby(["series", "x"], sort=False)["y"].mean().reset_index()
+        means["x"] = means["x"].round(1)
+        drawn.append(figures.sweep(means, "epoch", "F1 of the validation people", f"EmoCo: {column}"))
+    return drawn
 
 
 def convergence(table: Table) -> pd.DataFrame:
