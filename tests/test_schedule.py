@@ -2,7 +2,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbu.config import home
 from fbu.recipes import Recipe
 from fbu.schedule import Job, Schedule, prepare
 
@@ -82,10 +81,11 @@ def test_every_recipe_runs_once_after_what_it_needs(data, starts):
     assert sorted(ended) == sorted(r.key() for r in made)
 
 
-def test_prepared_data_is_in_the_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("FBU_HOME", str(tmp_path))
-    prepare(recipe())
-    assert list((home() / "twins").glob("rafdb-quick-*")) and list((home() / "cache").iterdir())
+def test_preparing_loads_the_data_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr("fbu.data.specs.load_spec", lambda spec, split: asked.append((spec, split)))
+    prepare(recipe(data={"size": "demo"}))
+    assert asked == [(recipe(data={"size": "demo"}).data, "test")]
 
 
 @pytest.mark.parametrize("place", [None, "nowhere"])
