@@ -25,7 +25,7 @@ from fbu.config import home
 from fbu.errors import DataError
 from fbu.provenance import data_fingerprint, now, peak_memory_mb, provenance, sources
 from fbu.recipes import Recipe, task_type
-from fbu.schedule import Job, Schedule, prepare
+from fbu.schedule import EPOCH, Job, Schedule, pictures, prepare
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -223,8 +223,7 @@ def plan(recipes: Iterable[Recipe]) -> pd.DataFrame:
     measured = _measured()
     rows = []
     for recipe in ordered(recipes):
-        optim = recipe.optim
-        images = optim.images or round((optim.epochs or 1) * 5000)
+        images = pictures(recipe.optim) or EPOCH  # what trains nothing is scored
         rate, memory = measured.get(_kind(recipe), (0.0, 0.0))
         if not rate:  # about 3e10 multiply-adds a second; a tiny tower needs 5e7 for a picture, ViT-B/16 5e10
             rate, memory = (300.0, 1200.0) if is_tiny(recipe) else (0.5, 12000.0)

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fbu.errors import DataError
-from fbu.recipes import Recipe
+from fbu.recipes import OptimSpec, Recipe
+
+EPOCH = 5000
+"""Pictures of a train split, where a guess will do."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,14 @@ def prepare(recipe: Recipe) -> None:
         load_spec(recipe.data, "test")
 
 
-def _length(recipe: Recipe) -> float:
-    """Pictures that are seen; scoring a training on its way takes about as long again."""
-    optim = recipe.optim
-    images = optim.images if optim.images is not None else 5000 * (optim.epochs or 1)
-    return images * (2 if recipe.traced else 1)
+def pictures(optim: OptimSpec) -> int:
+    """Length of a training in pictures; an epoch, whose size is not known before its data is read, counts as 5,000."""
+    return optim.images if optim.images is not None else round(EPOCH * (optim.epochs or 1))
+
+
+def _length(recipe: Recipe) -> int:
+    # Scoring a training on its way takes about as long again.
+    return pictures(recipe.optim) * (2 if recipe.traced else 1)
 
 
 def _has_splits(recipe: Recipe) -> bool:

@@ -123,8 +123,7 @@ def counts(decisions: Sequence[Decision], profile: str, source: Source = "twin")
     """How many claims got which label, in the reference and in this run."""
     names = [one.claim for one in decisions]
     known = _references(decisions, profile, source)
-    written = [str(label) for label in known["label"][known.index.isin(names)]]
-    written += ["not run"] * (len(names) - len(written))  # nothing is written down of what was not run
+    written = _labels(known, names)
     ours: list[str] = [one.label for one in decisions]
     columns: dict[str, list[str]] = {"reference (ledger)": written, f"this run ({source_name(source)})": ours}
     rows = {name: [listed.count(name) for listed in columns.values()] for name in LABELS}
@@ -137,12 +136,13 @@ def by_paper(profile: str, source: Source = "twin") -> pd.DataFrame:
     rows: dict[str, dict[str, int]] = {}
     for paper in dict.fromkeys(one.paper for one in claims()):
         names = [one.id for one in claims(paper)]
-        decided = known[known.index.isin(names)]
-        counted: dict[str, int] = {label: int((decided["label"] == label).sum()) for label in LABELS}
-        missing = len(names) - len(decided)  # nothing is written down of what was not run
-        rows[paper] = {
-            **counted,
-            "not run": counted["not run"] + missing,
-            "stale": int(decided["stale"].sum()),
-        }
+        listed = _labels(known, names)
+        stale = int(known["stale"][known.index.isin(names)].sum())
+        rows[paper] = {**{label: listed.count(label) for label in LABELS}, "stale": stale}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("paper")
+
+
+def _labels(known: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Labels that are written down for some claims; nothing is written down of what was not run."""
+    written = [str(label) for label in known["label"][known.index.isin(names)]]
+    return written + ["not run"] * (len(names) - len(written))
