@@ -9,6 +9,7 @@ import pandas as pd
 
 from fbu.config import home
 from fbu.errors import DataError
+from fbu.evaluation import classes_of, kind_of
 from fbu.predicting.prediction import Kind
 from fbu.provenance import sources
 from fbu.recipes import Recipe
@@ -93,9 +94,8 @@ def labels_of(run: Run) -> tuple[Kind, tuple[str, ...]]:
     path = run.folder / "predictions.csv"
     if not path.is_file():
         raise DataError(f"{path} is missing: the run's labels stand there; run the recipe again")
-    columns = list(map(str, pd.read_csv(path, nrows=0).columns))
-    labels = tuple(name.removeprefix("p_") for name in columns if name.startswith("p_"))
-    return ("expression" if "target" in columns else "au"), labels
+    predictions = pd.read_csv(path, nrows=0)
+    return kind_of(predictions), tuple(classes_of(predictions))
 
 
 def unfitting(run: Run, error: Exception) -> DataError:
