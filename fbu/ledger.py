@@ -60,7 +60,9 @@ def _read(path: str, _changed: int) -> pd.DataFrame:
 
 
 def add(table: Table) -> int:
-    """Write the finished runs of a table into its profile's ledger, in place of rows of the same recipe.
+    """Write the finished runs of a table into its profile's ledger, in place of rows of the same cell and seed.
+
+    Older rows of the table, from the same source, leave if the table no longer asks for their recipe.
 
     Returns:
         Number of rows written.
@@ -75,7 +77,10 @@ def add(table: Table) -> int:
     old = read(table.profile)
     key = ["table", "label", "column", "metric", "source", "seed"]
     replaced = pd.MultiIndex.from_frame(old[key]).isin(pd.MultiIndex.from_frame(new[key]))
-    merged = pd.concat([old[~replaced], new], ignore_index=True) if len(old) else new
+    asked = _codes(table.name, table.profile, tuple(sorted(set(new["source"]))))
+    same = (old["table"] == table.name) & old["source"].isin(new["source"])
+    old = old[~replaced & ~(same & ~old["recipe"].isin(asked))]
+    merged = pd.concat([old, new], ignore_index=True) if len(old) else new
     merged = merged.sort_values(["table", "column", "source"], kind="stable")
     save(merged, ledger_file(table.profile))
     return len(rows)

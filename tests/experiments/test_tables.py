@@ -116,6 +116,23 @@ def test_ledger_round_trip(table, own_ledger):
     assert ledger.check(run).counts() == {"pass": 1}
 
 
+def test_rows_that_no_table_asks_for_leave(table, own_ledger, monkeypatch):
+    """A cell that lost a seed, and one that was renamed; what another table or source holds stays."""
+    ledger.add(table)
+    asked = {r.key(): r.code() for r in table.recipes()}
+    monkeypatch.setattr(ledger, "_codes", lambda *_: asked)
+    path = ledger.ledger_file("quick")
+    rows = pd.read_csv(path)
+    gone = rows[rows["label"] == "base"].assign(seed=7, recipe="of before")
+    other = gone.assign(table="clef.fig5_similarity"), gone.assign(source="open")
+    pd.concat([rows, gone, gone.assign(label="old name"), *other]).to_csv(path, index=False)
+    ledger.add(table)
+    left = ledger.read("quick")
+    assert len(left) == len(rows) + 2 * len(gone)
+    assert set(left[left["recipe"] == "of before"]["table"]) == {table.name, "clef.fig5_similarity"}
+    assert set(left[(left["recipe"] == "of before") & (left["table"] == table.name)]["source"]) == {"open"}
+
+
 def test_ledger_difference_is_readable(table, own_ledger):
     ledger.add(table)
     path = ledger.ledger_file("quick")
