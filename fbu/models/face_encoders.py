@@ -93,7 +93,7 @@ def _block(inside: int, outside: int, stride: int) -> nn.Sequential:
 
 
 class SwinStem(nn.Module):
-    """Patches of 4 by small convolutions, in place of timm's one projection (see ``fbu.models.encoders.ConvStem``)."""
+    """Patches of 8 by small convolutions, in place of timm's one projection (see ``fbu.models.encoders.ConvStem``)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -101,14 +101,17 @@ class SwinStem(nn.Module):
             nn.Conv2d(3, 16, 5, 2, 2, bias=False),
             nn.BatchNorm2d(16),
             nn.ReLU(inplace=True),
-            nn.Conv2d(16, width, 3, 2, 1, bias=False),
+            nn.Conv2d(16, 32, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(32),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(32, width, 3, 2, 1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
             nn.Conv2d(width, width, 1),
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Patches (n, S / 4, S / 4, width) of pictures (n, 3, S, S), channels last as timm's Swin wants them."""
+        """Patches (n, S / 8, S / 8, width) of pictures (n, 3, S, S), channels last as timm's Swin wants them."""
         return self.layers(images).permute(0, 2, 3, 1)
 
 
@@ -117,16 +120,16 @@ def _tiny_swin() -> nn.Module:
 
     model: Any = SwinTransformer(
         img_size=64,
-        patch_size=4,
+        patch_size=8,
         num_classes=0,
-        embed_dim=32,
-        depths=(2, 2, 2),
-        num_heads=(1, 2, 4),
+        embed_dim=64,
+        depths=(2, 2),
+        num_heads=(2, 4),
         window_size=4,
         mlp_ratio=2,
         drop_path_rate=0.0,
     )
-    model.patch_embed = SwinStem(32)
+    model.patch_embed = SwinStem(64)
     return model
 
 

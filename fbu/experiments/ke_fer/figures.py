@@ -18,10 +18,11 @@ from fbu.experiments.ke_fer.stages import (
     Source,
     data_of,
     looked_at,
+    seeds_of,
     spec_of,
     training,
 )
-from fbu.experiments.profiles import Profile, profile_named, traced
+from fbu.experiments.profiles import Profile, few_seeds, profile_named, traced
 from fbu.experiments.views import by_choice
 from fbu.figures import PageFigure
 from fbu.recipes import Recipe
@@ -93,8 +94,9 @@ def fig6_confusion(profile: str = "quick", source: Source = "twin", seeds: int |
     for column in columns:
         for encoder in ("ResNet-18", "Swin-T"):
             run = p.name != "quick" or (column == columns[0] and encoder == "ResNet-18")
-            one = p.name in ("quick", "demo") and column != columns[0]
-            count = (seeds or (1 if one else p.seeds)) if run else 0
+            count = (
+                (few_seeds(p, seeds) if column != columns[0] else seeds_of(p, encoder, seeds)) if run else 0
+            )
             recipes = tuple(training(p, column, source, s, encoder) for s in range(count))
             cells.append(
                 Cell(encoder, column, "mean_class_accuracy", recipes, why_empty=f"not run in {p.name}")
@@ -116,7 +118,7 @@ def fig7_tsne_ckplus(profile: str = "quick", source: Source = "twin", seeds: int
     )
     for column, metric in {"neighbour purity": "expression_purity", "silhouette": "silhouette"}.items():
         for encoder, losses in rows:
-            count = 0 if p.name == "quick" else seeds or p.seeds
+            count = 0 if p.name == "quick" else seeds_of(p, encoder, seeds)
             recipes = []
             for s in range(count):
                 trained = training(p, "RAF-DB", source, s, encoder, losses)
@@ -152,7 +154,7 @@ def neutral_vectors(profile: str = "quick", source: Source = "twin", seeds: int 
     for encoder in ("ResNet-18",) if p.name == "quick" else ("ResNet-18", "ViT-B/16", "Swin-T"):
         for column, metric in columns.items():
             recipes = []
-            for s in range(seeds or p.seeds):
+            for s in range(seeds_of(p, encoder, seeds)):
                 trained = training(p, "RAF-DB", source, s, encoder)
                 spec = spec_of(p, "ckplus", "ke_fer", source, encoder)
                 recipes.append(looked_at(p, trained, spec, "ke_fer.look"))
