@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import product
+from typing import Any
 
 from fbu import reported
 from fbu.experiments.common import Cell, Table
@@ -254,7 +255,7 @@ def fig5_loss_weights(profile: str = "quick", source: Source = "twin", seeds: in
         run = p.name != "quick" or (
             column == "RAF-DB" and (transformation, contrast) in ((1.0, 1.0), (2.0, 1.0))
         )
-        options = {} if equal else {"transformation": transformation, "contrast": contrast}
+        options: dict[str, Any] = {} if equal else {"transformation": transformation, "contrast": contrast}
         count = few_seeds(p, seeds) if run else 0
         recipes = (training(p, column, source, s, encoder, **options) for s in range(count))
         cells.append(_cell(p, f"{transformation:g}:{contrast:g}", column, recipes))
