@@ -13,6 +13,7 @@ from fbu.experiments.common import Cell, Table, points
 from fbu.experiments.ke_fer.stages import (
     CLASSIFIER,
     NAMES,
+    OPEN,
     TEXT,
     WHOLE,
     Source,
@@ -22,14 +23,14 @@ from fbu.experiments.ke_fer.stages import (
     spec_of,
     training,
 )
-from fbu.experiments.profiles import Profile, few_seeds, profile_named, traced
+from fbu.experiments.profiles import Profile, profile_named, traced
 from fbu.experiments.views import by_choice
 from fbu.figures import PageFigure
 from fbu.recipes import Recipe
 
 
 def _column(source: Source) -> str:
-    return "facial_expressions" if source == "open" else "RAF-DB"
+    return OPEN if source == "open" else "RAF-DB"
 
 
 def _look(p: Profile, source: Source, seed: int, encoder: str, losses: str) -> Recipe:
@@ -94,9 +95,7 @@ def fig6_confusion(profile: str = "quick", source: Source = "twin", seeds: int |
     for column in columns:
         for encoder in ("ResNet-18", "Swin-T"):
             run = p.name != "quick" or (column == columns[0] and encoder == "ResNet-18")
-            count = (
-                (few_seeds(p, seeds) if column != columns[0] else seeds_of(p, encoder, seeds)) if run else 0
-            )
+            count = seeds_of(p, encoder, seeds, column, run=run)
             recipes = tuple(training(p, column, source, s, encoder) for s in range(count))
             cells.append(
                 Cell(encoder, column, "mean_class_accuracy", recipes, why_empty=f"not run in {p.name}")
@@ -118,7 +117,7 @@ def fig7_tsne_ckplus(profile: str = "quick", source: Source = "twin", seeds: int
     )
     for column, metric in {"neighbour purity": "expression_purity", "silhouette": "silhouette"}.items():
         for encoder, losses in rows:
-            count = 0 if p.name == "quick" else seeds_of(p, encoder, seeds)
+            count = seeds_of(p, encoder, seeds, run=p.name != "quick")
             recipes = []
             for s in range(count):
                 trained = training(p, "RAF-DB", source, s, encoder, losses)

@@ -14,6 +14,7 @@ from fbu.experiments.ke_fer.stages import (
     ENCODERS,
     LOSSES,
     NAMES,
+    OPEN,
     TEXT,
     WHOLE,
     Source,
@@ -28,19 +29,9 @@ from fbu.recipes import Recipe
 from fbu.reported import Printed
 
 QUOTED = "quoted by the paper, not run here"
-OPEN = "facial_expressions"
-#: Columns of a table that run with :func:`seeds_of` an encoder; all others with one in quick and demo.
-_MAIN = ("RAF-DB", OPEN)
 _QUICK = ("RAF-DB", "ResNet-18")  # what most tables run in quick
 _TWO = ("ResNet-18", "Swin-T")  # encoders of Tables 1, 3, 4 and 5
 _FAMILY = {"ResNet-18": "ResNet", "Swin-T": "ViT"}
-
-
-def _count(p: Profile, column: str, encoder: str, seeds: int | None, run: bool = True) -> int:
-    """Seeds of a row; none where it is not run."""
-    if not run:
-        return 0
-    return seeds_of(p, encoder, seeds) if column in _MAIN else few_seeds(p, seeds)
 
 
 def _columns(source: Source, wanted: Iterable[str]) -> list[str]:
@@ -82,7 +73,7 @@ def table2_losses(profile: str = "quick", source: Source = "twin", seeds: int | 
     p, cells, table = profile_named(profile), [], "ke_fer_table2_losses"
     columns = _columns(source, ("RAF-DB", "AffectNet-8"))
     for column, encoder, losses in product(columns, ENCODERS, LOSSES):
-        count = _count(p, column, encoder, seeds, _in_table2(p, column, encoder, losses))
+        count = seeds_of(p, encoder, seeds, column, run=_in_table2(p, column, encoder, losses))
         recipes = (training(p, column, source, s, encoder, losses) for s in range(count))
         base, against, step = _base(column, losses), None, None
         if base:
@@ -121,7 +112,7 @@ def table1_text_encoders(profile: str = "quick", source: Source = "twin", seeds:
     columns = _columns(source, ("RAF-DB", "AffectNet-7", "AffectNet-8", "FERPlus"))
     for column, encoder, text in product(columns, _TWO, ("ALIGN", "BLIP", "CLIP")):
         run = p.name != "quick" or ((column, encoder) == _QUICK and text != "BLIP")
-        count = _count(p, column, encoder, seeds, run)
+        count = seeds_of(p, encoder, seeds, column, run=run)
         recipes = (training(p, column, source, s, encoder, TEXT, text=text) for s in range(count))
         printed = _printed("ke_fer_table1_text_encoders", encoder, f"vlm={text};{TEXT}", column)
         cells.append(_cell(p, f"{encoder} {text}", column, recipes, printed))
@@ -157,7 +148,7 @@ def table4_comparison(profile: str = "quick", source: Source = "twin", seeds: in
         cells += [] if column == OPEN else _quoted(table, column)
         for encoder, losses in product(_TWO, (TEXT, WHOLE)):
             run = p.name != "quick" or (column, encoder) == _QUICK
-            count = _count(p, column, encoder, seeds, run)
+            count = seeds_of(p, encoder, seeds, column, run=run)
             recipes = (training(p, column, source, s, encoder, losses) for s in range(count))
             cells.append(_compared(p, table, encoder, losses, column, recipes))
     return Table("ke_fer.table4_comparison", profile, cells)
@@ -200,7 +191,7 @@ def table5_cross_dataset(profile: str = "quick", source: Source = "twin", seeds:
     p, table = profile_named(profile), "ke_fer_table5_crossdataset"
     cells = _quoted(table, "CK+")
     for encoder, losses in product(_TWO, (TEXT, WHOLE)):
-        count = _count(p, "RAF-DB", encoder, seeds, p.name != "quick" or encoder == "ResNet-18")
+        count = seeds_of(p, encoder, seeds, run=p.name != "quick" or encoder == "ResNet-18")
         recipes = (crossed(p, source, s, encoder, losses) for s in range(count))
         cells.append(_compared(p, table, encoder, losses, "CK+", recipes))
     return Table("ke_fer.table5_cross_dataset", profile, cells)
@@ -230,7 +221,8 @@ def fig4_self_contrast_vs_contrastive(
     for column, encoder, name in product(columns, ENCODERS, ("contrastive", "self-contrast")):
         ours = name == "self-contrast"
         options = {} if ours else {"kind": "batch"}
-        count = _count(p, column, encoder, seeds, p.name != "quick" or (column, encoder) == _QUICK)
+        run = p.name != "quick" or (column, encoder) == _QUICK
+        count = seeds_of(p, encoder, seeds, column, run=run)
         recipes = (training(p, column, source, s, encoder, **options) for s in range(count))
         printed = _printed(table, encoder, f"Lc={name}", column) if (column, encoder) == stated else None
         against, step = (f"{encoder} contrastive", margin) if ours else (None, None)
