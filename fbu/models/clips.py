@@ -12,6 +12,9 @@ from fbu.data.dataset import Dataset
 from fbu.data.snippets import clip_lengths, gather_snippets, snippet_frames
 from fbu.data.transforms import CLIP_MEAN, CLIP_STD, Augment
 
+#: Clips at a time where nothing is learned.
+TESTED = 16
+
 
 class Clips:
     """Snippets of a split's clips and the batches made of them.
@@ -39,7 +42,7 @@ class Clips:
         at = snippet_frames(self.lengths[rows], self.frames, self.snippets, generator=generator)
         return augment_clips(gather_snippets(self.dataset, rows, at).to(self.device), spec, generator)
 
-    def batches(self, size: int) -> Iterator[Tensor]:
+    def batches(self, size: int = TESTED) -> Iterator[Tensor]:
         """All clips in order, frames from the middle of each part, without augmentation."""
         for rows in torch.arange(len(self.dataset)).split(size):
             clips = gather_snippets(self.dataset, rows, self.at[rows]).to(self.device)

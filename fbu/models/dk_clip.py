@@ -42,8 +42,6 @@ from fbu.training import Options, Outcome, Task
 if TYPE_CHECKING:
     from open_clip.model import CLIP
 
-_TESTED = 16  # clips at a time
-
 
 class Training(Options):
     """Settings of a training."""
@@ -259,7 +257,7 @@ class TrainTask(SplitTask):
 def predicted(model: DKCLIP, clips: Clips) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Global and local probabilities (n, C) and a* (n, N) of all clips, in order."""
     parts = []
-    for x in clips.batches(_TESTED):
+    for x in clips.batches():
         found = model(x)
         three = (found.whole.softmax(1), model.local(found).softmax(1), found.scores)
         parts.append([z.float().cpu() for z in three])
@@ -307,7 +305,7 @@ class LookTask(FrozenTask):
     def features_of(self, loaded: Dataset) -> np.ndarray:
         """Unit features (n, d) of clips."""
         settings = self.encoder.settings
-        batches = Clips(loaded, settings.frames, settings.snippets, self.device).batches(_TESTED)
+        batches = Clips(loaded, settings.frames, settings.snippets, self.device).batches()
         return torch.cat([unit(self.encoder.video(x).whole)[0].cpu() for x in batches]).numpy()
 
     def scored(self, loaded: Dataset) -> Outcome:

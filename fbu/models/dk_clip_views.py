@@ -10,19 +10,17 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
+from torchvision.transforms.v2.functional import resized_crop
 
 from fbu.data.dataset import Dataset
 from fbu.data.snippets import gather_snippets, snippet_frames
 from fbu.data.transforms import Augment
 from fbu.evaluation.predictions import prediction_frame, score
-from fbu.models.clips import Clips, augment_clips
+from fbu.models.clips import TESTED, Clips, augment_clips
 from fbu.models.dk_clip import LookTask
 from fbu.training import Options, Outcome, Task
-
-_TESTED = 16  # clips at a time
 
 
 class Views(Options):
@@ -52,7 +50,7 @@ class ViewsTask(LookTask):
         settings, views = self.encoder.settings, self.options
         looked = Clips(loaded, settings.frames, settings.snippets, self.device)
         found: dict[str, list[Tensor]] = {"one": [], "clips": [], "": []}
-        for rows in torch.arange(len(loaded)).split(_TESTED):
+        for rows in torch.arange(len(loaded)).split(TESTED):
             found["one"].append(self._probabilities(gather_snippets(loaded, rows, looked.at[rows])))
             whole, windows = [], []
             for at in sampled(looked.lengths[rows], settings.frames, settings.snippets, views.clips):
@@ -109,12 +107,7 @@ def cropped(frames: Tensor, windows: int, share: float) -> list[Tensor]:
     small = max(1, round(share * side))
     room = side - small
     lefts = [room // 2] if windows == 1 else [round(i * room / (windows - 1)) for i in range(windows)]
-    found = []
-    for left in lefts:
-        x = frames[..., room // 2 : room // 2 + small, left : left + small].flatten(0, -4).float()
-        x = F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
-        found.append(x.round().to(torch.uint8).view(frames.shape))
-    return found
+    return [resized_crop(frames, room // 2, left, small, small, [side, side]) for left in lefts]
 
 
 TASKS: dict[str, type[Task]] = {"score": ViewsTask}

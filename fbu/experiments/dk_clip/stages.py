@@ -67,7 +67,7 @@ _NAMES = {B16: "ViT-B-16", B32: "ViT-B-32"}
 
 # Clips that a training sees, and frames of each: the paper's 16, but 8 where a processor has to see them. A step counts
 # more than a frame there: 2,000 clips of 16 frames, 16 a step, taught a tiny tower only how frequent classes are.
-_CLIPS = {"quick": 96, "demo": 8_000, "full": 40_000}
+_CLIPS = {"quick": 96, "demo": 6_000, "full": 40_000}
 _FRAMES = {"quick": 8, "demo": 8}
 _BATCH = {"quick": 8, "demo": 8, "full": 16}
 # Without mixtures of clips, and modules that CLIP lacks at twice its rate instead of ten times: assumed, not tuned. The
