@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -163,7 +162,9 @@ def test_malformed_arguments(features: tuple[Tensor, ...], labels: Tensor | None
 def told_by_torchrun(rank: int, port: int) -> dict[str, str]:
     """What torchrun sets for one of two processes."""
     told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
-    return {"MASTER_ADDR": "127.0.0.1", **{name: str(value) for name, value in told.items()}}
+    # Whoever starts them keeps the store, so that the port is never free for another.
+    told |= {"MASTER_ADDR": "127.0.0.1", "TORCHELASTIC_USE_AGENT_STORE": True}
+    return {name: str(value) for name, value in told.items()}
 
 
 def test_the_book_s_example_takes_the_same_steps_in_two_processes() -> None:
@@ -173,11 +174,9 @@ def test_the_book_s_example_takes_the_same_steps_in_two_processes() -> None:
         assert done.returncode == 0, done.stderr
         return [x for x in done.stdout.splitlines() if x.startswith(("processes", "step", "weights"))]
 
-    with socket.socket() as free, ThreadPoolExecutor(2) as both:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        first, second = both.map(lines, [told_by_torchrun(rank, port) for rank in range(2)])
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    with ThreadPoolExecutor(2) as both:
+        first, second = both.map(lines, [told_by_torchrun(rank, store.port) for rank in range(2)])
     said = [lines({}), first]
     assert second == []  # only the first process prints
     assert [lines.pop(0) for lines in said] == ["processes: 1", "processes: 2"]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fbu import figures, ledger
-from fbu.data import difficulty
+from fbu.data import difficulty, layouts
 from fbu.data.dataset import Dataset
 from fbu.data.manifest import load_manifest
 from fbu.data.specs import load_spec
@@ -16,9 +16,6 @@ from fbu.experiments.common import Table, points, with_spread
 from fbu.experiments.profiles import profile_named
 from fbu.provenance import sources as sources_of
 from fbu.recipes import DataSpec, Recipe, task_type
-
-CLIPS = ("dfew", "ferv39k", "mafw")
-"""Sets of clips; who is filmed in which is not known."""
 
 
 def sources(table: Table) -> pd.DataFrame:
@@ -51,7 +48,7 @@ def _tested(run: object) -> str:
     metrics = run.metrics["test"]  # type: ignore[attr-defined]
     if "samples" not in metrics:
         return ""
-    if run.recipe.data.name in CLIPS:  # type: ignore[attr-defined]
+    if layouts.media(run.recipe.data.name).clips:  # type: ignore[attr-defined]  # who is filmed is not known
         return f"{metrics['samples']:.0f} clips"
     return f"{metrics['samples']:.0f} pictures of {metrics['subjects']:.0f} people"
 
