@@ -15,7 +15,7 @@ from fbu.book import find, run_notebook
 from fbu.book.notebooks import MARK
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("clef/fig5_similarity", "ke_fer/fig6_confusion", "emoco/table1_gft")
+NAMES = ("clef/fig5_similarity", "ke_fer/fig6_confusion", "dk_clip/fig5_snippets", "emoco/table1_gft")
 
 
 def checked(path: Path) -> list[str]:
