@@ -174,6 +174,27 @@ def traced(
     return recipe.model_copy(update=changed)
 
 
+def looked_at(trained: Recipe, task: str, data: DataSpec | None = None, **options: Any) -> Recipe:
+    """A look at a finished training, which trains nothing.
+
+    Args:
+        trained: the training.
+        task: e.g. "ke_fer.look".
+        data: whose test split is looked at; default: the training's own.
+        options: of the task.
+    """
+    return Recipe(
+        task=task,
+        data=data or trained.data,
+        encoder=trained.encoder,
+        start=trained,
+        options=options,
+        optim=OptimSpec(images=0),
+        seed=trained.seed,
+        threads=trained.threads,
+    )
+
+
 @cache
 def _folds(dataset: str) -> tuple[int, ...]:
     return load_manifest(dataset).splits.folds

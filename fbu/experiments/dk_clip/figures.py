@@ -15,12 +15,10 @@ from fbu.experiments.dk_clip.stages import (
     PARTS,
     WHOLE,
     Source,
-    looked_at,
-    many_views,
     training,
 )
 from fbu.experiments.dk_clip.tables import FOUR, SCORES, THETA
-from fbu.experiments.profiles import few_seeds, profile_named, traced
+from fbu.experiments.profiles import few_seeds, looked_at, profile_named, traced
 from fbu.experiments.views import by_choice
 from fbu.figures import PageFigure
 
@@ -46,7 +44,8 @@ def fig4_tsne(profile: str = "quick", source: Source = "twin", seeds: int | None
     columns = {"neighbour purity": "expression_purity", "silhouette": "silhouette"}
     recipes = {
         parts: tuple(
-            looked_at(p, training(p, FOLD3, source, s, **PARTS[parts])) for s in range(seeds or p.seeds)
+            looked_at(training(p, FOLD3, source, s, **PARTS[parts]), "dk_clip.look", embed=1000)
+            for s in range(seeds or p.seeds)
         )
         for parts in (BASELINE, BOTH, WHOLE)
     }
@@ -154,7 +153,9 @@ def more_views(profile: str = "quick", source: Source = "twin", seeds: int | Non
     pictures; four clips in three windows each. Args as :func:`fig4_tsne`; one seed in quick and demo.
     """
     p = profile_named(profile)
-    recipes = tuple(many_views(p, training(p, FOLD3, source, s), *VIEWS) for s in range(few_seeds(p, seeds)))
+    trained = [training(p, FOLD3, source, s) for s in range(few_seeds(p, seeds))]
+    clips, crops = VIEWS
+    recipes = tuple(looked_at(t, "dk_clip_views.score", clips=clips, crops=crops) for t in trained)
     rows = {ONE_VIEW: "one/", f"{VIEWS[0]} clips": "clips/", f"{VIEWS[0]} clips × {VIEWS[1]} crops": ""}
     cells = [
         Cell(label, column, prefix + metric, recipes)

@@ -176,26 +176,3 @@ def optimiser(p: Profile) -> OptimSpec:
         images=_CLIPS[p.name],
         precision=p.precision,
     )
-
-
-def looked_at(p: Profile, trained: Recipe, embed: int = 1000) -> Recipe:
-    """A look at the features of a finished training on its test clips."""
-    return _tested(p, trained, "dk_clip.look", embed=embed)
-
-
-def many_views(p: Profile, trained: Recipe, clips: int, crops: int) -> Recipe:
-    """A test of a finished training on several clips and crops of each video."""
-    return _tested(p, trained, "dk_clip_views.score", clips=clips, crops=crops)
-
-
-def _tested(p: Profile, trained: Recipe, task: str, **options: Any) -> Recipe:
-    return Recipe(
-        task=task,
-        data=trained.data,
-        encoder=trained.encoder,
-        start=trained,
-        options=options,
-        optim=OptimSpec(images=0),
-        seed=trained.seed,
-        threads=p.threads,
-    )

@@ -21,12 +21,11 @@ from fbu.experiments.emoco.stages import (
     WHOLE,
     Source,
     detection,
-    looked_at,
     pretraining,
     units,
 )
 from fbu.experiments.emoco.tables import by_protocol, table1_gft, table2_disfa, table3_bp4d
-from fbu.experiments.profiles import few_seeds, profile_named, source_of, traced
+from fbu.experiments.profiles import few_seeds, looked_at, profile_named, source_of, traced
 from fbu.figures import PageFigure
 from fbu.figures.scatter import clouds
 from fbu.models.emoco_units import SHOWN_UNIT
@@ -67,7 +66,12 @@ def fig5_features(profile: str = "quick", source: Source = "twin", seeds: int | 
             column,
             metric,
             tuple(
-                looked_at(p, pretraining(p, source, s, parts), units(p, "BP4D", source, s))
+                looked_at(
+                    pretraining(p, source, s, parts),
+                    "emoco.look",
+                    units(p, "BP4D", source, s),
+                    embed=210 if p.name == "quick" else 1000,  # pictures of a t-SNE
+                )
                 for s in range(0 if p.name == "quick" and parts == MOCO else seeds or p.seeds)
             ),
             why_empty=f"not run in {p.name}",

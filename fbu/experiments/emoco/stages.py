@@ -54,8 +54,6 @@ _BALANCE = 1.0
 # Pictures seen in training a linear layer on features that are at hand, and in training all weights.
 _LINEAR_IMAGES = {"quick": 8_000}
 _TUNE_IMAGES = {"quick": 640, "demo": 10_000}
-# Pictures of a t-SNE.
-_EMBEDDED = {"quick": 210}
 
 # What the paper leaves open (reported/hyperparameters.csv), or that the loop does in a way of its own.
 ASSUMED_PRETRAIN = ("optim.warmup", "optim.clip_grad", "optim.precision", "data.preset")
@@ -215,18 +213,4 @@ def _finetune_optim(p: Profile, protocol: str) -> OptimSpec:
         batch_size=p.finetune_batch,
         images=_TUNE_IMAGES.get(p.name, p.twin_images),
         precision=p.precision,
-    )
-
-
-def looked_at(p: Profile, trained: Recipe, spec: DataSpec) -> Recipe:
-    """A look at the features of a pre-trained encoder on a data set."""
-    return Recipe(
-        task="emoco.look",
-        data=spec,
-        encoder=trained.encoder,
-        start=trained,
-        options={"embed": _EMBEDDED.get(p.name, 1000)},
-        optim=OptimSpec(images=0),
-        seed=trained.seed,
-        threads=p.threads,
     )

@@ -18,12 +18,11 @@ from fbu.experiments.ke_fer.stages import (
     WHOLE,
     Source,
     data_of,
-    looked_at,
     seeds_of,
     spec_of,
     training,
 )
-from fbu.experiments.profiles import Profile, profile_named, traced
+from fbu.experiments.profiles import Profile, looked_at, profile_named, traced
 from fbu.experiments.views import by_choice
 from fbu.figures import PageFigure
 from fbu.recipes import Recipe
@@ -36,7 +35,7 @@ def _column(source: Source) -> str:
 def _look(p: Profile, source: Source, seed: int, encoder: str, losses: str) -> Recipe:
     column = _column(source)
     trained = training(p, column, source, seed, encoder, losses)
-    return looked_at(p, trained, data_of(p, column, source, encoder, seed), "ke_fer.look", embed=1000)
+    return looked_at(trained, "ke_fer.look", data_of(p, column, source, encoder, seed), embed=1000)
 
 
 def _separated(
@@ -122,7 +121,7 @@ def fig7_tsne_ckplus(profile: str = "quick", source: Source = "twin", seeds: int
             for s in range(count):
                 trained = training(p, "RAF-DB", source, s, encoder, losses)
                 spec = spec_of(p, "ckplus", "ke_fer", source, encoder)
-                recipes.append(looked_at(p, trained, spec, "ke_fer.look", embed=636))
+                recipes.append(looked_at(trained, "ke_fer.look", spec, embed=636))
             cells.append(
                 Cell(
                     f"{encoder} {NAMES[losses]}",
@@ -156,7 +155,7 @@ def neutral_vectors(profile: str = "quick", source: Source = "twin", seeds: int 
             for s in range(seeds_of(p, encoder, seeds)):
                 trained = training(p, "RAF-DB", source, s, encoder)
                 spec = spec_of(p, "ckplus", "ke_fer", source, encoder)
-                recipes.append(looked_at(p, trained, spec, "ke_fer.look"))
+                recipes.append(looked_at(trained, "ke_fer.look", spec))
             cells.append(Cell(encoder, column, metric, tuple(recipes)))
     return Table("ke_fer.neutral_vectors", profile, cells)
 

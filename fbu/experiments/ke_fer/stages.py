@@ -166,17 +166,3 @@ def optimiser(p: Profile, source: str) -> OptimSpec:
         images=p.open_images if source == "open" else _IMAGES.get(p.name, p.twin_images),
         precision=p.precision,
     )
-
-
-def looked_at(p: Profile, trained: Recipe, spec: DataSpec, task: str, **options: Any) -> Recipe:
-    """A look at a finished training: ``"ke_fer.look"`` or ``"ke_fer.score"`` on a data set."""
-    return Recipe(
-        task=task,
-        data=spec,
-        encoder=trained.encoder,
-        start=trained,
-        options=options,
-        optim=OptimSpec(images=0),
-        seed=trained.seed,
-        threads=p.threads,
-    )

@@ -18,12 +18,11 @@ from fbu.experiments.ke_fer.stages import (
     TEXT,
     WHOLE,
     Source,
-    looked_at,
     seeds_of,
     spec_of,
     training,
 )
-from fbu.experiments.profiles import Profile, few_seeds, profile_named
+from fbu.experiments.profiles import Profile, few_seeds, looked_at, profile_named
 from fbu.labels import prompting
 from fbu.recipes import Recipe
 from fbu.reported import Printed
@@ -200,7 +199,7 @@ def table5_cross_dataset(profile: str = "quick", source: Source = "twin", seeds:
 def crossed(p: Profile, source: Source, seed: int, encoder: str, losses: str) -> Recipe:
     """A training on RAF-DB, scored on CK+."""
     trained = training(p, "RAF-DB", source, seed, encoder, losses)
-    return looked_at(p, trained, spec_of(p, "ckplus", "ke_fer", source, encoder), "ke_fer.score")
+    return looked_at(trained, "ke_fer.score", spec_of(p, "ckplus", "ke_fer", source, encoder))
 
 
 def fig4_self_contrast_vs_contrastive(
