@@ -1,7 +1,8 @@
 """The ledger: committed reference results with their provenance, and the comparison of new results with them.
 
 One CSV per profile in ``book/ledger``. A row is one number of one run. Rows enter only through :func:`add`, from a
-finished run on disk, so no number is typed.
+finished run on disk, so no number is typed. The folder ``repeated`` is a second ledger, of the same recipes on another
+processor; it is written with ``FBU_LEDGER`` naming it.
 """
 
 from __future__ import annotations
@@ -29,13 +30,20 @@ COLUMNS = (
     + ("seconds", "images", "images_per_second", "peak_memory_mb", "date")
 )
 TOLERANCE = 3.0
-"""Points by which one seed may differ from its reference: processors round differently, training amplifies it."""
+"""Points by which a run may differ from its reference where nothing wider has been measured."""
+REPEATED = "repeated/"
+_FEW = 6  # numbers of a column from which a spread is worth taking
 
 
 def ledger_file(profile: str) -> Path:
     """File of a profile's ledger: in ``$FBU_LEDGER``, or in the checkout's ``book/ledger``."""
     folder = os.environ.get("FBU_LEDGER") or Path(__file__).resolve().parent.parent / "book" / "ledger"
     return Path(folder) / f"{profile}.csv"
+
+
+def shown(profile: str) -> str:
+    """The profile whose reference a page shows: quick is a smoke run, so its pages show demo's."""
+    return "demo" if profile == "quick" else profile
 
 
 def read(profile: str) -> pd.DataFrame:
@@ -45,18 +53,57 @@ def read(profile: str) -> pd.DataFrame:
         DataError: a column is missing.
     """
     path = ledger_file(profile)
-    if not path.exists():
-        return pd.DataFrame(columns=list(COLUMNS))
-    return _read(str(path), path.stat().st_mtime_ns)
+    return _read(str(path), _changed(path))
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 @lru_cache(maxsize=8)
-def _read(path: str, _changed: int) -> pd.DataFrame:
+def _read(path: str, changed: int) -> pd.DataFrame:
+    if not changed:
+        return pd.DataFrame(columns=list(COLUMNS))
     frame = pd.read_csv(path, dtype={"recipe": str, "code": str, "data": str, "commit": str})
     missing = [c for c in COLUMNS if c not in frame]
     if missing:
         raise DataError(f"{path}: column {missing[0]} is missing; restore the file from version control")
     return frame
+
+
+def repeated(profile: str) -> pd.DataFrame:
+    """Rows of the ledger whose recipes another processor has run as well, by the same code.
+
+    Returns:
+        The ledger's columns, and ``value_again`` (points), ``images_per_second_again`` and so on of the second run.
+        Empty where nothing was run twice.
+    """
+    both = read(profile), read(REPEATED + profile)
+    if not all(map(len, both)):
+        return pd.DataFrame(columns=[*COLUMNS, "value_again"])
+    same = ["table", "label", "column", "metric", "source", "seed", "recipe", "code"]
+    return both[0].merge(both[1], on=same, suffixes=("", "_again"))
+
+
+def processor_spread(profile: str, table: str, column: str) -> float:
+    """How far one training's number lies apart on two processors, as a standard deviation in points.
+
+    Processors round differently, and training amplifies it. Taken over all numbers of the table's column that were run
+    twice, or over the whole table where a column has fewer than six; NaN where the table was not run twice.
+    """
+    paths = ledger_file(profile), ledger_file(REPEATED + profile)
+    return _spreads(profile, *paths, *map(_changed, paths)).get((table, column), np.nan)
+
+
+@lru_cache(maxsize=8)
+def _spreads(profile: str, *_files: Path | int) -> dict[tuple[str, str], float]:
+    rows = repeated(profile)
+    rows = rows.assign(square=(rows["value"] - rows["value_again"]) ** 2 / 2)  # two runs, hence the half
+    return {
+        (str(name), str(column)): float(np.sqrt((part if len(part) >= _FEW else of_table)["square"].mean()))
+        for name, of_table in rows.groupby("table")
+        for column, part in of_table.groupby("column")
+    }
 
 
 def add(table: Table) -> int:
@@ -144,14 +191,11 @@ def _row(table: Table, cell: Cell, run: Run) -> dict[str, Any]:
 
 
 def reference(name: str, profile: str, cell: Cell) -> dict[str, Any]:
-    """Reference of a cell: mean, spread and number of ledger rows, and whether their code has changed since.
-
-    The quick profile is a smoke run, so its pages show the demo profile's reference.
-    """
-    shown, rows = _reference_rows(name, profile, cell)
+    """Reference of a cell: mean, spread and number of ledger rows, and whether their code has changed since."""
+    rows = _reference_rows(name, profile, cell)
     if not len(rows):
         return {"reference": np.nan, "reference_spread": np.nan, "reference_n": 0, "stale": False}
-    current = _codes(name, shown, tuple(sorted(set(rows["source"]))))
+    current = _codes(name, shown(profile), tuple(sorted(set(rows["source"]))))
     stale = any(current.get(r["recipe"]) != r["code"] for r in rows.to_dict("records"))
     spread = rows["value"].std(ddof=1) if len(rows) > 1 else np.nan
     return {
@@ -165,16 +209,14 @@ def reference(name: str, profile: str, cell: Cell) -> dict[str, Any]:
 def reference_step(name: str, profile: str, cell: Cell, base: Cell) -> np.ndarray:
     """Reference differences of a cell from another, in points, one per seed that both have."""
     pair = ["source", "seed"]  # twin and real may stand in one column
-    a, b = (_reference_rows(name, profile, c)[1].set_index(pair)["value"] for c in (cell, base))
+    a, b = (_reference_rows(name, profile, c).set_index(pair)["value"] for c in (cell, base))
     return (a - b).dropna().to_numpy(dtype=float)
 
 
-def _reference_rows(name: str, profile: str, cell: Cell) -> tuple[str, pd.DataFrame]:
-    """The profile whose reference a page shows, and a cell's rows in its ledger."""
-    shown = "demo" if profile == "quick" else profile
-    rows = read(shown)
+def _reference_rows(name: str, profile: str, cell: Cell) -> pd.DataFrame:
+    rows = read(shown(profile))
     rows = rows[(rows["table"] == name) & (rows["label"] == cell.label) & (rows["column"] == cell.column)]
-    return shown, rows[rows["metric"] == cell.metric]
+    return rows[rows["metric"] == cell.metric]
 
 
 @lru_cache(maxsize=64)
@@ -223,8 +265,9 @@ class Comparison:
 def check(result: Run | Table) -> Comparison:
     """Compare a run or a table with its profile's ledger.
 
-    A number passes when it lies within :data:`TOLERANCE` points of the reference of the same recipe, or, where the
-    ledger has three seeds or more, within three standard deviations of the seeds if that is wider.
+    A number passes when it lies within :data:`TOLERANCE` points of the reference of the same recipe, or, if that is
+    wider, within three standard deviations: of the seeds, where the ledger has three or more, or of one training on two
+    processors, where the table was run on another one as well.
 
     Args:
         result: a finished run, looked up in every ledger, or a table that was run.
@@ -233,27 +276,29 @@ def check(result: Run | Table) -> Comparison:
 
     if isinstance(result, Table):
         numbers = [(c, r) for c in result.cells for r in result.results(c)]
-        ledger = read(result.profile)
-        rows = [_compared(ledger, r, c.metric, c.label, c.column) for c, r in numbers]
+        rows = [_compared(result.profile, r, result.name, c.metric, c.label, c.column) for c, r in numbers]
     else:
-        ledger = pd.concat([read(p) for p in ("quick", "demo", "full", "paper")], ignore_index=True)
-        known = ledger[ledger["recipe"] == result.recipe.key()].drop_duplicates(["metric", "label", "column"])
-        rows = [
-            _compared(ledger, result, k["metric"], k["label"], k["column"]) for k in known.to_dict("records")
-        ]
+        rows = []
+        for profile in ("quick", "demo", "full", "paper"):
+            known = read(profile)
+            known = known[known["recipe"] == result.recipe.key()]
+            for k in known.drop_duplicates(["metric", "label", "column"]).to_dict("records"):
+                rows.append(_compared(profile, result, k["table"], k["metric"], k["label"], k["column"]))
     columns = ["label", "column", "seed", "value", "reference", "difference", "allowed", "status"]
     return Comparison(pd.DataFrame(rows, columns=columns))
 
 
-def _compared(ledger: pd.DataFrame, run: Run, metric: str, label: str, column: str) -> dict[str, Any]:
-    value = points(run, metric)
+def _compared(profile: str, run: Run, table: str, metric: str, label: str, column: str) -> dict[str, Any]:
+    value, ledger = points(run, metric), read(profile)
     row = {"label": label, "column": column, "seed": run.recipe.seed, "value": value}
     cell = ledger[(ledger["label"] == label) & (ledger["column"] == column) & (ledger["metric"] == metric)]
+    cell = cell[cell["table"] == table]
     same = cell[cell["recipe"] == run.recipe.key()]
     if not len(same):
         return {**row, "reference": np.nan, "difference": np.nan, "allowed": np.nan, "status": "no reference"}
     reference = float(same["value"].iloc[0])
-    allowed = max(TOLERANCE, 3 * cell["value"].std(ddof=1)) if len(cell) >= 3 else TOLERANCE
+    of_seeds = cell["value"].std(ddof=1) if len(cell) >= 3 else np.nan
+    allowed = float(np.nanmax([TOLERANCE, 3 * of_seeds, 3 * processor_spread(profile, table, column)]))
     status = "pass" if abs(value - reference) <= allowed else "fail"
     if same["data"].iloc[0] != data_fingerprint(run.recipe):
         status = "other data"
@@ -290,7 +335,9 @@ def verify(n: int, *, profile: str = "demo", seed: int | None = None) -> Compari
             raise DataError(
                 f"{row['table']}, {row['label']}: its recipe {row['recipe']} is no longer in the table; rerun the table"
             )
-        rows.append(_compared(ledger, rerun(recipe), row["metric"], row["label"], row["column"]))
+        rows.append(
+            _compared(profile, rerun(recipe), row["table"], row["metric"], row["label"], row["column"])
+        )
     return Comparison(pd.DataFrame(rows))
 
 

@@ -90,15 +90,18 @@ def machine() -> str:
 
     if torch.cuda.is_available():
         return torch.cuda.get_device_name(0)
-    name = platform.processor() or platform.machine()
+    return f"{_processor()}, {os.cpu_count()} cores"
+
+
+def _processor() -> str:
+    """Name of the processor, with family and model: makers give one name to several, which round differently."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
     except OSError:
-        pass  # no such file on this system: the generic name stays
-    return f"{name}, {os.cpu_count()} cores"
+        first = ""  # no such file on this system: the generic name stays
+    said = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in first.splitlines())}
+    name = said.get("model name") or platform.processor() or platform.machine()
+    return f"{name} (family {said['cpu family']}, model {said['model']})" if "cpu family" in said else name
 
 
 def peak_memory_mb(device: str) -> int:

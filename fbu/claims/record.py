@@ -15,7 +15,7 @@ from fbu.claims.decision import Decision
 from fbu.claims.reading import claim, claims
 from fbu.errors import DataError
 from fbu.experiments.common import Table
-from fbu.ledger import ledger_file, save
+from fbu.ledger import ledger_file, save, shown
 from fbu.provenance import commit, machine, now
 
 COLUMNS = (
@@ -25,13 +25,16 @@ COLUMNS = (
 _KEY = ["claim", "profile", "source"]
 
 
-def read() -> pd.DataFrame:
+def read(folder: str = "") -> pd.DataFrame:
     """All rows; empty without a file.
+
+    Args:
+        folder: below the ledger's, e.g. ``fbu.ledger.REPEATED``.
 
     Raises:
         DataError: a column is missing.
     """
-    path = ledger_file("claims")
+    path = ledger_file(f"{folder}claims")
     if not path.is_file():
         return pd.DataFrame(columns=list(COLUMNS))
     texts = dict.fromkeys(("code", "commit", "differences", "reason", "statistic", "source"), str)
@@ -88,12 +91,13 @@ def reference(paper: str | None = None, profile: str = "demo", source: Source = 
         profile: of the page; quick shows demo.
         source: as it was asked for.
     """
-    shown = "demo" if profile == "quick" else profile
     rows = read()
     known = [one.id for one in claims(paper)]
     rows = rows[
-        rows["claim"].isin(known) & (rows["profile"] == shown) & (rows["source"] == source_name(source))
+        rows["claim"].isin(known)
+        & (rows["profile"] == shown(profile))
+        & (rows["source"] == source_name(source))
     ]
-    tables = tables_of(shown, source, paper=paper) if len(rows) else []
+    tables = tables_of(shown(profile), source, paper=paper) if len(rows) else []
     current = [code_of(asked(claim(name), tables)) for name in rows["claim"]]
     return rows.assign(stale=rows["code"].to_numpy() != current).set_index("claim")

@@ -146,6 +146,17 @@ def test_ledger_difference_is_readable(table, own_ledger):
     assert "base / RAF-DB, seed 0" in str(comparison) and "-7.00, allowed 3.00" in str(comparison)
 
 
+def test_what_another_processor_changes_is_allowed(table, own_ledger):
+    ledger.add(table)
+    path = ledger.ledger_file("quick")
+    rows = pd.read_csv(path)
+    for shift, found in ((8.4, {"pass": 8}), (8.6, {"fail": 2, "pass": 6})):  # 3 * 4 / sqrt(2) = 8.49
+        moved = rows.assign(value=rows["value"] + shift * (rows["label"] == "base"))
+        ledger.save(moved, path)
+        ledger.save(moved.assign(value=moved["value"] + 4), ledger.ledger_file("repeated/quick"))
+        assert ledger.check(table).counts() == found
+
+
 def test_ledger_without_reference(table, own_ledger):
     assert ledger.check(table).counts() == {"no reference": 8}
 

@@ -1,0 +1,154 @@
+"""What a second processor says: the same recipes and seeds, run again where numbers are rounded in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from fbu import experiments, ledger
+from fbu.claims import record
+from fbu.experiments.common import Cell, Table
+from fbu.figures import PageFigure, bars
+
+CELL = ["table", "label", "column", "metric", "source"]
+"""What names a cell of the ledger; its rows are seeds."""
+FIRST, SECOND = "reference", "second processor"
+
+
+def machines(profile: str) -> pd.DataFrame:
+    """Where both ledgers were made: numbers in common, commits, library, and pictures a second in the middle run."""
+    rows = ledger.repeated(profile)
+    trained = rows[(rows["images_per_second"] > 0) & (rows["images_per_second_again"] > 0)]
+    about = {}
+    for name, end in ((FIRST, ""), (SECOND, "_again")):
+        about[name] = {
+            "numbers in common": len(rows),
+            "machine": ", ".join(sorted(set(rows[f"machine{end}"]))),
+            "torch": ", ".join(sorted(set(rows[f"torch{end}"]))),
+            "commits": ", ".join(sorted(set(rows[f"commit{end}"]))),
+            "pictures a second (median)": f"{trained[f'images_per_second{end}'].median():.0f}",
+        }
+    return pd.DataFrame(about).rename_axis("")
+
+
+def by_table(profile: str) -> pd.DataFrame:
+    """How far single runs, and means over seeds, lie apart on two processors, in points, by table and source.
+
+    Returns:
+        Columns: numbers in common; the mean difference, second processor minus reference; the root mean square
+        difference of one number and of means over three seeds; the latter as spreads of the seeds alone would have it,
+        ``sqrt(2 / 3)`` of their standard deviation; the largest difference of one number.
+    """
+    rows = ledger.repeated(profile)
+    rows = rows.assign(difference=rows["value_again"] - rows["value"])
+    found = {}
+    for (name, source), part in rows.groupby(["table", "source"]):
+        cells = part.groupby(CELL).agg(
+            n=("seed", "size"), mean=("difference", "mean"), spread=("value", "std")
+        )
+        three = cells[cells["n"] == 3]
+        found[f"{str(name).replace('.', ', ')} ({source})"] = {
+            "numbers": len(part),
+            "mean difference": part["difference"].mean(),
+            "one seed": _rms(part["difference"]),
+            "mean of three seeds": _rms(three["mean"]),
+            "expected from the seeds": np.sqrt(2 / 3) * _rms(three["spread"]),
+            "largest, one seed": part["difference"].abs().max(),
+        }
+    return pd.DataFrame(found).T.astype({"numbers": int}).round(1).rename_axis("table")
+
+
+def _rms(values: pd.Series) -> float:
+    return float(np.sqrt((values**2).mean())) if len(values) else np.nan
+
+
+def steps(profile: str, name: str, source: str = "twin") -> pd.DataFrame:
+    """Every step that a paper's rows imply, on both processors: means over seeds, in points.
+
+    Args:
+        profile: of the ledger.
+        name: of a table, e.g. "clef.table7_ablation".
+        source: of its runs, as the ledger writes it, e.g. "twin" or "twin -> open".
+    """
+    rows = ledger.repeated(profile)
+    rows = rows[(rows["table"] == name) & (rows["source"] == source)]
+    table = experiments.table(name, profile=profile, source=source.split(" -> ")[-1])
+    found = []
+    for cell, base in _stepping(table):
+        both = [_differences(rows, cell, base, end) for end in ("", "_again")]
+        if not all(map(len, both)):
+            continue
+        first, second = (float(one.mean()) for one in both)
+        found.append(
+            {
+                "column": cell.column,
+                "step": f"{base.label} → {cell.label}",
+                "reported (paper)": np.nan if cell.step is None else cell.step,
+                FIRST: first,
+                SECOND: second,
+                "seeds": f"{_alike(both)} of {len(both[0])}",
+                "same sign": np.sign(first) == np.sign(second),
+            }
+        )
+    frame = pd.DataFrame(
+        found, columns=["column", "step", "reported (paper)", FIRST, SECOND, "seeds", "same sign"]
+    )
+    return frame.rename(columns={"seeds": "seeds of one sign on both"}).set_index(["column", "step"])
+
+
+def _stepping(table: Table) -> Iterator[tuple[Cell, Cell]]:
+    for cell in table.cells:
+        if cell.against is not None:
+            yield cell, table.cell(cell.against, cell.column)
+
+
+def _differences(rows: pd.DataFrame, cell: Cell, base: Cell, end: str) -> np.ndarray:
+    a, b = (
+        rows[(rows["label"] == c.label) & (rows["column"] == c.column) & (rows["metric"] == c.metric)]
+        .set_index("seed")[f"value{end}"]
+        .sort_index()
+        for c in (cell, base)
+    )
+    return (a - b).dropna().to_numpy(dtype=float)
+
+
+def _alike(both: list[np.ndarray]) -> int:
+    return int((np.sign(both[0]) == np.sign(both[1])).sum())
+
+
+def steps_figure(profile: str, name: str, column: str, source: str = "twin") -> PageFigure:
+    """Bars of one column's steps: the paper's, the reference's, the second processor's; args as :func:`steps`."""
+    frame = steps(profile, name, source).xs(column, level="column")
+    parts = [
+        pd.DataFrame({"label": frame.index, "value": frame[how].to_numpy(), "group": how})
+        for how in ("reported (paper)", FIRST, SECOND)
+    ]
+    return bars(pd.concat(parts, ignore_index=True), "step, points", column)
+
+
+def decisions(profile: str, source: str = "twin") -> pd.DataFrame:
+    """Claims that runs on both processors decided: the decision and the share of draws in which it holds, on each."""
+    first, second = (_decided(path, profile, source) for path in ("", ledger.REPEATED))
+    both = first.merge(second, on="claim", suffixes=("", "_again"))
+    both = both[both["code"] == both["code_again"]]
+    return pd.DataFrame(
+        {
+            FIRST: both["label"],
+            SECOND: both["label_again"],
+            f"differences, {FIRST}": both["differences"],
+            f"differences, {SECOND}": both["differences_again"],
+        }
+    )
+
+
+def _decided(folder: str, profile: str, source: str) -> pd.DataFrame:
+    rows = record.read(folder)
+    return rows[(rows["profile"] == profile) & (rows["source"] == source)].set_index("claim")
+
+
+def otherwise(profile: str, source: str = "twin") -> pd.DataFrame:
+    """Those of :func:`decisions` that differ."""
+    both = decisions(profile, source)
+    return both[both[FIRST] != both[SECOND]]
