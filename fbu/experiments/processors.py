@@ -49,7 +49,7 @@ def by_table(profile: str) -> pd.DataFrame:
             n=("seed", "size"), mean=("difference", "mean"), spread=("value", "std")
         )
         three = cells[cells["n"] == 3]
-        found[f"{str(name).replace('.', ', ')} ({source})"] = {
+        found[f"{name} ({source})"] = {
             "numbers": len(part),
             "mean difference": part["difference"].mean(),
             "one seed": _rms(part["difference"]),
@@ -57,7 +57,8 @@ def by_table(profile: str) -> pd.DataFrame:
             "expected from the seeds": np.sqrt(2 / 3) * _rms(three["spread"]),
             "largest, one seed": part["difference"].abs().max(),
         }
-    return pd.DataFrame(found).T.astype({"numbers": int}).round(1).rename_axis("table")
+    frame = pd.DataFrame(found).T.astype({"numbers": int}).round(1)
+    return frame.astype(object).fillna("").rename_axis("table")  # no cell has three seeds
 
 
 def _rms(values: pd.Series) -> float:
