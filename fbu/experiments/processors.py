@@ -49,7 +49,7 @@ def by_table(profile: str) -> pd.DataFrame:
             n=("seed", "size"), mean=("difference", "mean"), spread=("value", "std")
         )
         three = cells[cells["n"] == 3]
-        found[f"{name} ({source})"] = {
+        found[str(name) if source == "twin" else f"{name} ({source})"] = {
             "numbers": len(part),
             "mean difference": part["difference"].mean(),
             "one seed": _rms(part["difference"]),

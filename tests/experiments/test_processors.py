@@ -80,7 +80,7 @@ def test_numbers_of_other_code_or_another_recipe_are_not_compared(ledgers: Path,
 
 def test_a_table_s_differences(ledgers: Path) -> None:
     frame = processors.by_table("demo")
-    row = frame.loc["clef.table7_ablation (twin)"]
+    row = frame.loc["clef.table7_ablation"]
     assert row["numbers"] == 9
     assert row["mean difference"] == pytest.approx(27 / 9, abs=0.05)
     assert row["one seed"] == pytest.approx(np.sqrt(421 / 9), abs=0.05)
