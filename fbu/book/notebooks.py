@@ -88,7 +88,8 @@ def run_notebook(path: Path, parameters: Mapping[str, Any], output: Path, *, cwd
             language="python",
             progress_bar=False,
             cwd=str(cwd or Path.cwd()),
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its remarks would break the progress display
+            # Its remarks would break the progress display; one of them, an error to it, is that it was told to stop.
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         )
         os.replace(partial, output)
     except papermill.PapermillExecutionError as error:
