@@ -94,14 +94,18 @@ def machine() -> str:
 
 
 def _processor() -> str:
-    """Name of the processor, with family and model: makers give one name to several, which round differently."""
+    """Name, family and model of the processor, and the instructions in use: they decide how sums are rounded."""
+    import torch
+
     try:
         first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
     except OSError:
         first = ""  # no such file on this system: the generic name stays
     said = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in first.splitlines())}
     name = said.get("model name") or platform.processor() or platform.machine()
-    return f"{name} (family {said['cpu family']}, model {said['model']})" if "cpu family" in said else name
+    if "cpu family" in said:
+        name += f" (family {said['cpu family']}, model {said['model']})"
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def peak_memory_mb(device: str) -> int:

@@ -18,19 +18,20 @@ FIRST, SECOND = "reference", "second processor"
 
 
 def machines(profile: str) -> pd.DataFrame:
-    """Where both ledgers were made: numbers in common, commits, library, and pictures a second in the middle run."""
+    """Where both ledgers were made, by paper: numbers in common, machine, library, commits, speed of the middle run."""
     rows = ledger.repeated(profile)
-    trained = rows[(rows["images_per_second"] > 0) & (rows["images_per_second_again"] > 0)]
-    about = {}
-    for name, end in ((FIRST, ""), (SECOND, "_again")):
-        about[name] = {
-            "numbers in common": len(rows),
-            "machine": ", ".join(sorted(set(rows[f"machine{end}"]))),
-            "torch": ", ".join(sorted(set(rows[f"torch{end}"]))),
-            "commits": ", ".join(sorted(set(rows[f"commit{end}"]))),
-            "pictures a second (median)": f"{trained[f'images_per_second{end}'].median():.0f}",
-        }
-    return pd.DataFrame(about).rename_axis("")
+    found = {}
+    for paper, part in rows.groupby(rows["table"].str.partition(".")[0]):
+        trained = part[(part["images_per_second"] > 0) & (part["images_per_second_again"] > 0)]
+        for name, end in ((FIRST, ""), (SECOND, "_again")):
+            found[paper, name] = {
+                "numbers": len(part),
+                "machine": "; ".join(sorted(set(part[f"machine{end}"]))),
+                "torch": ", ".join(sorted(set(part[f"torch{end}"]))),
+                "commits": ", ".join(sorted(set(part[f"commit{end}"]))),
+                "pictures a second": f"{trained[f'images_per_second{end}'].median():.0f}",
+            }
+    return pd.DataFrame(found).T.rename_axis(["paper", ""])
 
 
 def by_table(profile: str) -> pd.DataFrame:
@@ -97,6 +98,28 @@ def steps(profile: str, name: str, source: str = "twin") -> pd.DataFrame:
         found, columns=["column", "step", "reported (paper)", FIRST, SECOND, "seeds", "same sign"]
     )
     return frame.rename(columns={"seeds": "seeds of one sign on both"}).set_index(["column", "step"])
+
+
+def signs(profile: str, source: str = "twin", limit: float = 4.0) -> pd.DataFrame:
+    """In how many steps both processors agree on the sign of the mean, by table.
+
+    Args:
+        profile: of the ledger.
+        source: of the runs, as the ledger writes it.
+        limit: points from which a step of the reference counts as large.
+    """
+    rows, found = ledger.repeated(profile), {}
+    for name in rows[rows["source"] == source]["table"].unique():
+        frame = steps(profile, name, source)
+        if len(frame):
+            large = frame[FIRST].abs() > limit
+            found[name] = {
+                "steps": len(frame),
+                "of one sign": int(frame["same sign"].sum()),
+                f"above {limit:g} points": int(large.sum()),
+                "of these, of one sign": int(frame["same sign"][large].sum()),
+            }
+    return pd.DataFrame(found).T.rename_axis("table")
 
 
 def _stepping(table: Table) -> Iterator[tuple[Cell, Cell]]:

@@ -102,9 +102,15 @@ def test_steps_that_both_processors_made(ledgers: Path) -> None:
 
 def test_machines(ledgers: Path) -> None:
     frame = processors.machines("demo")
-    assert frame.loc["machine"].tolist() == ["processor 0", "processor 1"]
-    assert frame.loc["pictures a second (median)"].tolist() == ["200", "500"]
-    assert frame.loc["numbers in common"].tolist() == [9, 9]
+    assert frame.index.tolist() == [("clef", "reference"), ("clef", "second processor")]
+    assert frame["machine"].tolist() == ["processor 0", "processor 1"]
+    assert frame["pictures a second"].tolist() == ["200", "500"]
+    assert frame["numbers"].tolist() == [9, 9]
+
+
+@pytest.mark.parametrize(("limit", "large"), [(4.0, 1), (12.0, 0)])
+def test_signs_are_counted_by_table(ledgers: Path, limit: float, large: int) -> None:
+    assert processors.signs("demo", limit=limit).loc[NAME].tolist() == [1, 1, large, large]
 
 
 def test_claims_decided_otherwise(ledgers: Path) -> None:
@@ -136,6 +142,7 @@ def test_the_committed_ledgers_have_numbers_in_common() -> None:
 def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The machine is asked for anew, here and afterwards."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX2")
     provenance.machine.cache_clear()
     yield
     provenance.machine.cache_clear()
@@ -147,7 +154,7 @@ def test_a_processor_has_family_and_model(monkeypatch: pytest.MonkeyPatch) -> No
     text = one + one.replace("17", "18")
     monkeypatch.setattr(Path, "read_text", lambda _: text)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    assert provenance.machine() == "Some Maker 3 (family 25, model 17), 2 cores"
+    assert provenance.machine() == "Some Maker 3 (family 25, model 17), AVX2, 2 cores"
 
 
 @pytest.mark.usefixtures("forgotten")
