@@ -19,19 +19,22 @@ FIRST, SECOND = "reference", "second processor"
 
 def machines(profile: str) -> pd.DataFrame:
     """Where both ledgers were made, by paper: numbers in common, machine, library, commits, speed of the middle run."""
-    rows = ledger.repeated(profile)
-    found = {}
-    for paper, part in rows.groupby(rows["table"].str.partition(".")[0]):
+    rows, found = ledger.repeated(profile), []
+    for paper, part in rows.groupby(rows["table"].str.split(".").str[0]):
         trained = part[(part["images_per_second"] > 0) & (part["images_per_second_again"] > 0)]
         for name, end in ((FIRST, ""), (SECOND, "_again")):
-            found[paper, name] = {
+            about = {
+                "paper": paper,
+                "": name,
                 "numbers": len(part),
                 "machine": "; ".join(sorted(set(part[f"machine{end}"]))),
                 "torch": ", ".join(sorted(set(part[f"torch{end}"]))),
                 "commits": ", ".join(sorted(set(part[f"commit{end}"]))),
                 "pictures a second": f"{trained[f'images_per_second{end}'].median():.0f}",
             }
-    return pd.DataFrame(found).T.rename_axis(["paper", ""])
+            found.append(about)
+    columns = ["paper", "", "numbers", "machine", "torch", "commits", "pictures a second"]
+    return pd.DataFrame(found, columns=columns).set_index(["paper", ""])
 
 
 def by_table(profile: str) -> pd.DataFrame:
@@ -44,22 +47,24 @@ def by_table(profile: str) -> pd.DataFrame:
     """
     rows = ledger.repeated(profile)
     rows = rows.assign(difference=rows["value_again"] - rows["value"])
-    found = {}
+    found = []
     for (name, source), part in rows.groupby(["table", "source"]):
         cells = part.groupby(CELL).agg(
             n=("seed", "size"), mean=("difference", "mean"), spread=("value", "std")
         )
         three = cells[cells["n"] == 3]
-        found[str(name) if source == "twin" else f"{name} ({source})"] = {
-            "numbers": len(part),
-            "mean difference": part["difference"].mean(),
-            "one seed": _rms(part["difference"]),
-            "mean of three seeds": _rms(three["mean"]),
-            "expected from the seeds": np.sqrt(2 / 3) * _rms(three["spread"]),
-            "largest, one seed": part["difference"].abs().max(),
-        }
-    frame = pd.DataFrame(found).T.astype({"numbers": int}).round(1)
-    return frame.astype(object).fillna("").rename_axis("table")  # no cell has three seeds
+        numbers = (
+            part["difference"].mean(),
+            _rms(part["difference"]),
+            _rms(three["mean"]),
+            np.sqrt(2 / 3) * _rms(three["spread"]),
+            part["difference"].abs().max(),
+        )
+        shown = ("" if np.isnan(n) else round(float(n), 1) for n in numbers)  # no cell has three seeds
+        found.append([str(name) if source == "twin" else f"{name} ({source})", len(part), *shown])
+    columns = ["table", "numbers", "mean difference", "one seed", "mean of three seeds"]
+    columns += ["expected from the seeds", "largest, one seed"]
+    return pd.DataFrame(found, columns=columns).set_index("table")
 
 
 def _rms(values: pd.Series) -> float:
@@ -108,18 +113,15 @@ def signs(profile: str, source: str = "twin", limit: float = 4.0) -> pd.DataFram
         source: of the runs, as the ledger writes it.
         limit: points from which a step of the reference counts as large.
     """
-    rows, found = ledger.repeated(profile), {}
+    rows, found = ledger.repeated(profile), []
     for name in rows[rows["source"] == source]["table"].unique():
         frame = steps(profile, name, source)
         if len(frame):
             large = frame[FIRST].abs() > limit
-            found[name] = {
-                "steps": len(frame),
-                "of one sign": int(frame["same sign"].sum()),
-                f"above {limit:g} points": int(large.sum()),
-                "of these, of one sign": int(frame["same sign"][large].sum()),
-            }
-    return pd.DataFrame(found).T.rename_axis("table")
+            counts = (len(frame), frame["same sign"].sum(), large.sum(), frame["same sign"][large].sum())
+            found.append([name, *map(int, counts)])
+    columns = ["table", "steps", "of one sign", f"above {limit:g} points", "of these, of one sign"]
+    return pd.DataFrame(found, columns=columns).set_index("table")
 
 
 def _stepping(table: Table) -> Iterator[tuple[Cell, Cell]]:
@@ -143,10 +145,16 @@ def _alike(both: list[np.ndarray]) -> int:
 
 
 def steps_figure(profile: str, name: str, column: str, source: str = "twin") -> PageFigure:
-    """Bars of one column's steps: the paper's, the reference's, the second processor's; args as :func:`steps`."""
-    frame = steps(profile, name, source).xs(column, level="column")
+    """Bars of one column's steps: the paper's, the reference's, the second processor's.
+
+    Args as :func:`steps`; ValueError where no step of the column was run twice.
+    """
+    frame = steps(profile, name, source).reset_index()
+    frame = frame[frame["column"] == column]
+    if frame.empty:
+        raise ValueError(f"no step of {name} ({source}) in column {column!r} was run on two processors")
     parts = [
-        pd.DataFrame({"label": frame.index, "value": frame[how].to_numpy(), "group": how})
+        pd.DataFrame({"label": frame["step"], "value": frame[how], "group": how})
         for how in ("reported (paper)", FIRST, SECOND)
     ]
     return bars(pd.concat(parts, ignore_index=True), "step, points", column)

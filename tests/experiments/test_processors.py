@@ -108,6 +108,15 @@ def test_machines(ledgers: Path) -> None:
     assert frame["numbers"].tolist() == [9, 9]
 
 
+def test_where_nothing_was_run_twice(ledgers: Path) -> None:
+    ledger.ledger_file("repeated/demo").unlink()
+    frames = [processors.machines("demo"), processors.by_table("demo"), processors.signs("demo")]
+    frames += [processors.steps("demo", NAME), processors.decisions("demo"), processors.otherwise("demo")]
+    assert all(frame.empty and len(frame.columns) for frame in frames)
+    with pytest.raises(ValueError, match="no step of clef.table7_ablation"):
+        processors.steps_figure("demo", NAME, "RAF-DB")
+
+
 @pytest.mark.parametrize(("limit", "large"), [(4.0, 1), (12.0, 0)])
 def test_signs_are_counted_by_table(ledgers: Path, limit: float, large: int) -> None:
     assert processors.signs("demo", limit=limit).loc[NAME].tolist() == [1, 1, large, large]
