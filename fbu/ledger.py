@@ -32,6 +32,7 @@ COLUMNS = (
 TOLERANCE = 3.0
 """Points by which a run may differ from its reference where nothing wider has been measured."""
 REPEATED = "repeated/"
+"""Folder of the second ledger, below the ledger's own."""
 _FEW = 6  # numbers of a column from which a spread is worth taking
 
 
@@ -208,13 +209,29 @@ def reference(name: str, profile: str, cell: Cell) -> dict[str, Any]:
 
 def reference_step(name: str, profile: str, cell: Cell, base: Cell) -> np.ndarray:
     """Reference differences of a cell from another, in points, one per seed that both have."""
+    return step_in(read(shown(profile)), name, cell, base)
+
+
+def step_in(rows: pd.DataFrame, name: str, cell: Cell, base: Cell, value: str = "value") -> np.ndarray:
+    """Differences of a cell from another in rows of a ledger, in points, one per seed that both have.
+
+    Args:
+        rows: as from :func:`read` or :func:`repeated`.
+        name: of the table.
+        cell: whose differences are taken.
+        base: from which.
+        value: column of the numbers, e.g. "value_again".
+    """
     pair = ["source", "seed"]  # twin and real may stand in one column
-    a, b = (_reference_rows(name, profile, c).set_index(pair)["value"] for c in (cell, base))
+    a, b = (_of_cell(rows, name, c).set_index(pair)[value].sort_index() for c in (cell, base))
     return (a - b).dropna().to_numpy(dtype=float)
 
 
 def _reference_rows(name: str, profile: str, cell: Cell) -> pd.DataFrame:
-    rows = read(shown(profile))
+    return _of_cell(read(shown(profile)), name, cell)
+
+
+def _of_cell(rows: pd.DataFrame, name: str, cell: Cell) -> pd.DataFrame:
     rows = rows[(rows["table"] == name) & (rows["label"] == cell.label) & (rows["column"] == cell.column)]
     return rows[rows["metric"] == cell.metric]
 

@@ -80,11 +80,11 @@ def steps(profile: str, name: str, source: str = "twin") -> pd.DataFrame:
         source: of its runs, as the ledger writes it, e.g. "twin" or "twin -> open".
     """
     rows = ledger.repeated(profile)
-    rows = rows[(rows["table"] == name) & (rows["source"] == source)]
+    rows = rows[rows["source"] == source]
     table = experiments.table(name, profile=profile, source=source.split(" -> ")[-1])
     found = []
     for cell, base in _stepping(table):
-        both = [_differences(rows, cell, base, end) for end in ("", "_again")]
+        both = [ledger.step_in(rows, name, cell, base, value) for value in ("value", "value_again")]
         if not all(map(len, both)):
             continue
         first, second = (float(one.mean()) for one in both)
@@ -95,14 +95,12 @@ def steps(profile: str, name: str, source: str = "twin") -> pd.DataFrame:
                 "reported (paper)": np.nan if cell.step is None else cell.step,
                 FIRST: first,
                 SECOND: second,
-                "seeds": f"{_alike(both)} of {len(both[0])}",
+                "seeds of one sign on both": f"{_alike(both)} of {len(both[0])}",
                 "same sign": np.sign(first) == np.sign(second),
             }
         )
-    frame = pd.DataFrame(
-        found, columns=["column", "step", "reported (paper)", FIRST, SECOND, "seeds", "same sign"]
-    )
-    return frame.rename(columns={"seeds": "seeds of one sign on both"}).set_index(["column", "step"])
+    columns = ["column", "step", "reported (paper)", FIRST, SECOND, "seeds of one sign on both", "same sign"]
+    return pd.DataFrame(found, columns=columns).set_index(["column", "step"])
 
 
 def signs(profile: str, source: str = "twin", limit: float = 4.0) -> pd.DataFrame:
@@ -130,16 +128,6 @@ def _stepping(table: Table) -> Iterator[tuple[Cell, Cell]]:
             yield cell, table.cell(cell.against, cell.column)
 
 
-def _differences(rows: pd.DataFrame, cell: Cell, base: Cell, end: str) -> np.ndarray:
-    a, b = (
-        rows[(rows["label"] == c.label) & (rows["column"] == c.column) & (rows["metric"] == c.metric)]
-        .set_index("seed")[f"value{end}"]
-        .sort_index()
-        for c in (cell, base)
-    )
-    return (a - b).dropna().to_numpy(dtype=float)
-
-
 def _alike(both: list[np.ndarray]) -> int:
     return int((np.sign(both[0]) == np.sign(both[1])).sum())
 
@@ -161,7 +149,7 @@ def steps_figure(profile: str, name: str, column: str, source: str = "twin") -> 
 
 
 def decisions(profile: str, source: str = "twin") -> pd.DataFrame:
-    """Claims that runs on both processors decided: the decision and the share of draws in which it holds, on each."""
+    """Claims that runs on both processors decided, by the same code: decisions and differences with intervals."""
     first, second = (_decided(path, profile, source) for path in ("", ledger.REPEATED))
     both = first.merge(second, on="claim", suffixes=("", "_again"))
     both = both[both["code"] == both["code_again"]]
